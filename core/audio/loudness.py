@@ -1,0 +1,59 @@
+"""Loudness of a note as heard: K-weighted, over its loudest 400 ms.
+
+Standard: ITU-R BS.1770-4, annex 1 (K weighting); the momentary maximum, without gating.
+
+Shape legend: C channels, T samples.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import sosfilt
+
+BLOCK_S = 0.4
+"""Length of a momentary block, seconds."""
+SILENCE_DB = -120.0
+"""Loudness of digital silence."""
+
+
+def momentary_loudness_db(samples: NDArray[np.floating], sample_rate: int) -> float:
+    """Loudness of the loudest 400 ms, dB relative to a full-scale square wave at 1 kHz.
+
+    Args:
+        samples: [C, T]; a shorter note than one block counts as if silence followed.
+        sample_rate: Hz.
+    """
+    weighted = sosfilt(_k_weighting(sample_rate), samples.astype(np.float64), axis=-1)
+    power = np.mean(np.square(weighted), axis=0)
+    block = round(BLOCK_S * sample_rate)
+    total = np.concatenate([[0.0], np.cumsum(np.pad(power, (0, max(0, block - len(power)))))])
+    loudest = float(np.max(total[block:] - total[:-block])) / block
+    return 10.0 * math.log10(loudest) if loudest > 1e-12 else SILENCE_DB
+
+
+@lru_cache(maxsize=8)
+def _k_weighting(sample_rate: int) -> NDArray[np.float64]:
+    """High shelf and high pass of BS.1770 as second-order sections for any rate."""
+    return np.stack([_high_shelf(sample_rate), _high_pass(sample_rate)])
+
+
+def _high_shelf(sample_rate: int) -> NDArray[np.float64]:
+    gain, q, frequency = 10.0 ** (3.999843853973347 / 20.0), 0.7071752369554196, 1681.974450955533
+    k = math.tan(math.pi * frequency / sample_rate)
+    middle = gain**0.4996667741545416
+    a0 = 1.0 + k / q + k * k
+    b = np.array(
+        [gain + middle * k / q + k * k, 2.0 * (k * k - gain), gain - middle * k / q + k * k]
+    )
+    return np.concatenate([b, [a0, 2.0 * (k * k - 1.0), 1.0 - k / q + k * k]]) / a0
+
+
+def _high_pass(sample_rate: int) -> NDArray[np.float64]:
+    q, frequency = 0.5003270373238773, 38.13547087602444
+    k = math.tan(math.pi * frequency / sample_rate)
+    a0 = 1.0 + k / q + k * k
+    return np.array([1.0, -2.0, 1.0, 1.0, 2.0 * (k * k - 1.0) / a0, (1.0 - k / q + k * k) / a0])

@@ -1,0 +1,35 @@
+"""Errors the core raises.
+
+Every message is one sentence for a person: what went wrong, the value, what was expected, what to do.
+The core never prints, exits or shows a dialog; the program at the edge decides how to say it.
+"""
+
+from __future__ import annotations
+
+
+class CoreError(Exception):
+    """Root of every error that the core raises on purpose."""
+
+
+class ParameterError(CoreError, ValueError):
+    """An argument is outside its documented range or has the wrong shape."""
+
+
+class AudioFileError(CoreError):
+    """A sound file cannot be read or written, or holds nothing usable."""
+
+
+class CheckpointError(CoreError):
+    """A weights file is missing, damaged, foreign or of an unknown version."""
+
+
+class DeviceError(CoreError):
+    """The requested compute device does not exist or ran out of memory."""
+
+
+class ExportError(CoreError):
+    """An instrument could not be written; nothing half-written is left behind."""
+
+
+class RenderCancelled(CoreError):
+    """The caller asked for the work to stop before it was done."""

@@ -1,0 +1,424 @@
+"""The synthesis engine: one-shots in, instruments out.
+
+One direction (ARCHITECTURE.md): clip → note → mel → timbre → mix → refined generator → mels →
+waveforms → instrument. The networks are loaded once; the engine itself belongs to one thread.
+
+Paper: HyperGANStrument (arXiv 2401.04558, sections 3.1 and 3.4).
+
+Deviations: a mix of features is scaled back to unit mean square; what the model missed in a source
+is carried over to every note (see :func:`carry_over_of`); every key is brought to the loudness of
+its source.
+
+Shape legend: B batch, M mel bands, F frames, T samples, H feature width.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+from torch import Tensor
+
+from core.audio.files import AudioClip
+from core.audio.loudness import momentary_loudness_db
+from core.audio.pitch import estimate_root
+from core.audio.signal import fade, isolate_note
+from core.device import cpu_has_fast_bfloat16, is_out_of_memory, resolve_device
+from core.errors import DeviceError, ParameterError, RenderCancelled
+from core.inference.model import Model, load_model
+from core.inference.request import RenderRequest, Timbre, TimbreMix
+from core.instrument import Instrument, Region, tile_zones
+from core.mel import MelSpectrogram
+from core.nn.ops import normalize_2nd_moment
+
+NOTES_PER_BATCH = 8
+"""Notes rendered at once; progress and cancelling have this grain."""
+SOURCE_VELOCITY = 100.0
+"""Velocity at which every source is taken to be played."""
+CARRY_OVER_BANDS = 8.0
+"""Width (σ) of the carry-over's Gaussian along the mel axis, bands."""
+CARRY_OVER_FRAMES = 3.0
+"""Width (σ) of the carry-over's Gaussian along time, frames."""
+PEAK = 10.0 ** (-1.0 / 20.0)
+"""No note is louder than this: -1 dBFS."""
+FADE_OUT_S = 0.02
+"""Fade at the end of every note, seconds."""
+CACHED_MIXES = 32
+"""Refined mixes kept."""
+
+ResultT = TypeVar("ResultT")
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _RefinedMix:
+    """What rendering needs of a mix, whatever the note."""
+
+    h: Tensor  # [1, H]
+    weight_offsets: tuple[Tensor, ...]  # Δ at full strength
+    carry_over: Tensor  # [M, F], normalised mel units
+
+
+class SynthesisEngine:
+    """Analyses one-shots and renders instruments from them.
+
+    Not safe for use from several threads at once: one thread owns it.
+
+    Args:
+        model: The networks.
+        device: Where to compute.
+        on_message: Told about fallbacks, one sentence each.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        device: torch.device,
+        on_message: Callable[[str], None] | None = None,
+    ) -> None:
+        self._model = model
+        self._say = on_message if on_message is not None else lambda message: None
+        self._mel = MelSpectrogram(model.mel)
+        self._refined: OrderedDict[str, _RefinedMix] = OrderedDict()
+        self._place(device)
+
+    @classmethod
+    def load(
+        cls,
+        model: Path | None = None,
+        device: str = "auto",
+        on_message: Callable[[str], None] | None = None,
+    ) -> SynthesisEngine:
+        """Load a bundle onto a device.
+
+        Args:
+            model: A ``.safetensors`` bundle; the shipped one if None.
+            device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+            on_message: Told about fallbacks, one sentence each.
+
+        Raises:
+            CheckpointError: The bundle is missing, damaged, foreign or newer than the program.
+            DeviceError: The device does not exist.
+        """
+        wanted = resolve_device(device)
+        return cls(load_model(model), wanted, on_message)
+
+    @property
+    def sample_rate(self) -> int:
+        """Rate of everything rendered, Hz."""
+        return self._model.mel.sample_rate
+
+    @property
+    def device_name(self) -> str:
+        """Where the networks compute now."""
+        return self._device.type
+
+    @property
+    def model_info(self) -> dict[str, object]:
+        """The bundle's header without its long lists: version, configs, corpus, licence, metrics."""
+        hidden = {"known_instruments"}
+        info = {k: v for k, v in self._model.header.items() if k not in hidden}
+        return {**info, "sha256": self._model.content_hash}
+
+    def analyze(self, clip: AudioClip, *, root: float | None = None) -> Timbre:
+        """Listen to a one-shot.
+
+        Args:
+            clip: The recording.
+            root: Its fractional MIDI note where the user knows better; None estimates it.
+
+        Raises:
+            AudioFileError: There is too little sound in it.
+            ParameterError: `root` is outside 0-127.
+        """
+        if root is not None and not 0.0 <= root <= 127.0:
+            raise ParameterError(f"Root note {root} is outside the MIDI range 0-127.")
+        mel_config = self._model.mel
+        note = isolate_note(clip, mel_config.sample_rate, mel_config.n_samples / self.sample_rate)
+        estimate = estimate_root(note.samples, note.sample_rate)
+        root_pitch = estimate.midi_pitch if root is None else float(root)
+        padded = np.zeros(mel_config.n_samples, np.float32)
+        padded[: len(note.samples)] = note.samples[: mel_config.n_samples]
+        mel = self._mel(torch.from_numpy(padded)[None])[0]
+        h = self._attempt(lambda: self._features(mel[None]))[0]
+        digest = hashlib.sha256(padded.tobytes())
+        digest.update(f"{root_pitch:.6f} {self._model.content_hash}".encode())
+        return Timbre(
+            name=clip.name,
+            content_hash=digest.hexdigest(),
+            root_pitch=root_pitch,
+            pitch_confidence=estimate.confidence if root is None else 1.0,
+            features=h.cpu().numpy(),
+            mel=mel.numpy(),
+            gain=note.gain,
+            onset_s=note.onset_s,
+            length_s=note.length_s,
+            loudness_db=momentary_loudness_db(padded[None] * PEAK, self.sample_rate),
+        )
+
+    def nearest_instruments(self, timbre: Timbre, count: int = 3) -> list[tuple[str, float]]:
+        """Training instruments whose features are nearest.
+
+        Args:
+            timbre: Of an analysed sample.
+            count: How many.
+
+        Returns:
+            Names with their cosine similarity (-1 to 1), nearest first, each name once.
+        """
+        known = torch.nn.functional.normalize(self._model.known_features)
+        if not len(known):
+            return []
+        ours = torch.nn.functional.normalize(torch.from_numpy(timbre.features)[None])
+        similarity = (known @ ours.T)[:, 0]
+        nearest: dict[str, float] = {}
+        for index in similarity.argsort(descending=True).tolist():
+            nearest.setdefault(self._model.known_names[index], float(similarity[index]))
+            if len(nearest) == count:
+                break
+        return list(nearest.items())
+
+    def render(
+        self,
+        request: RenderRequest,
+        *,
+        progress: Progress | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Instrument:
+        """Render every note of a request.
+
+        Each note depends on the mix and the request's settings alone, not on the other notes.
+
+        Args:
+            request: What to render.
+            progress: Called with notes done and notes in all, after every batch.
+            cancel: Checked before every batch.
+
+        Returns:
+            One region per note, in the request's order, tiling the keyboard.
+
+        Raises:
+            RenderCancelled: `cancel` was set; nothing is kept.
+            DeviceError: Memory ran out even on the CPU.
+        """
+        notes = request.notes
+        length = _length_samples(request.mix, self.sample_rate, self._model.mel.n_samples)
+        loudness_db = _weighted([t.loudness_db for t in request.mix.timbres], request.mix)
+        rendered: list[NDArray[np.float32]] = []
+        for first in range(0, len(notes), NOTES_PER_BATCH):
+            if cancel is not None and cancel.is_set():
+                raise RenderCancelled("Rendering was cancelled; no note was kept.")
+            batch = notes[first : first + NOTES_PER_BATCH]
+            audio = self._attempt(lambda batch=batch: self._render_batch(request, batch))
+            rendered += [_finish(a, length, loudness_db, self.sample_rate) for a in audio]
+            if progress is not None:
+                progress(len(rendered), len(notes))
+        zones = tile_zones(notes)
+        regions = tuple(
+            Region(root_note=note, low_key=low, high_key=high, samples=samples[None])
+            for note, (low, high), samples in zip(notes, zones, rendered, strict=True)
+        )
+        return Instrument(
+            name="-".join(t.name for t in request.mix.timbres),
+            sample_rate=self.sample_rate,
+            regions=regions,
+            provenance=self._provenance(request),
+        )
+
+    def _provenance(self, request: RenderRequest) -> dict[str, str]:
+        sources = [
+            f"{timbre.name} ({timbre.content_hash[:12]}) {weight:.4f}"
+            for timbre, weight in zip(request.mix.timbres, request.mix.weights, strict=True)
+        ]
+        return {
+            "model": self._model.content_hash[:12],
+            "sources": "; ".join(sources),
+            "seed": str(request.seed),
+            "variation": f"{request.variation:g}",
+            "refinement": f"{request.refinement:g}",
+            "carry_over": f"{request.carry_over:g}",
+            "velocity": str(request.velocity),
+        }
+
+    def _place(self, device: torch.device) -> None:
+        self._device = device
+        self._refined.clear()
+        for network in self._model.networks().values():
+            network.to(device)
+        fast = device.type == "cuda" or (device.type == "cpu" and cpu_has_fast_bfloat16())
+        self._autocast_dtype = torch.bfloat16 if fast else None
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        if self._autocast_dtype is None:
+            return nullcontext()
+        return torch.autocast(self._device.type, self._autocast_dtype)
+
+    def _attempt(self, work: Callable[[], ResultT]) -> ResultT:
+        """Do the work; where a GPU's memory runs out, move to the CPU and do it there."""
+        try:
+            return work()
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if self._device.type == "cpu":
+                raise DeviceError(
+                    "Memory ran out while rendering; close other programs or render fewer notes."
+                ) from error
+            self._say(f"The memory of '{self.device_name}' ran out; going on with the CPU.")
+        self._place(torch.device("cpu"))
+        return work()
+
+    @torch.inference_mode()
+    def _features(self, mels: Tensor) -> Tensor:
+        """[B, M, F] to [B, H]."""
+        with self._precision():
+            h: Tensor = self._model.features(mels[:, None].to(self._device))
+        return h
+
+    @torch.inference_mode()
+    def _generate(
+        self,
+        h: Tensor,
+        pitches: Sequence[float],
+        velocity: float,
+        weight_offsets: Sequence[Tensor] | None,
+        z: Tensor | None = None,
+    ) -> Tensor:
+        """Mels [B, M, F] of one timbre [1, H] at several pitches."""
+        count = len(pitches)
+        generator = self._model.generator
+        noise = torch.zeros(1, generator.config.z_dim) if z is None else z
+        with self._precision():
+            mels: Tensor = generator(
+                noise.to(self._device).expand(count, -1),
+                torch.tensor(pitches, dtype=torch.float32, device=self._device),
+                torch.full([count], velocity, device=self._device),
+                h.expand(count, -1),
+                weight_offsets,
+            )
+        return mels[:, 0]
+
+    @torch.inference_mode()
+    def _offsets(self, h: Tensor, pitch: float) -> tuple[Tensor, ...]:
+        """Weight offsets of a timbre [1, H] whose source lies at `pitch`."""
+        initial = self._generate(h, [pitch], SOURCE_VELOCITY, None)
+        h_init = self._features(initial)
+        with self._precision():
+            return tuple(self._model.hypernetwork(h, h_init))
+
+    @torch.inference_mode()
+    def _refine(self, request: RenderRequest) -> _RefinedMix:
+        """The refined mix, from the cache if it was rendered before."""
+        key = f"{request.mix.key} {request.refinement:.6f}"
+        if key in self._refined:
+            self._refined.move_to_end(key)
+            return self._refined[key]
+        mix = request.mix
+        features = [torch.from_numpy(t.features)[None].to(self._device) for t in mix.timbres]
+        weights = mix.weights
+        h = normalize_2nd_moment(sum_weighted(features, weights))
+        root = _weighted([t.root_pitch for t in mix.timbres], mix)
+        carried = []
+        for timbre, own in zip(mix.timbres, features, strict=True):
+            offsets = _scaled(self._offsets(own, timbre.root_pitch), request.refinement)
+            drawn = self._generate(own, [timbre.root_pitch], SOURCE_VELOCITY, offsets)[0]
+            source = torch.from_numpy(timbre.mel).to(self._device)
+            carried.append(carry_over_of(source, drawn))
+        refined = _RefinedMix(
+            h=h,
+            weight_offsets=_scaled(self._offsets(h, root), request.refinement),
+            carry_over=sum_weighted(carried, weights),
+        )
+        self._refined[key] = refined
+        while len(self._refined) > CACHED_MIXES:
+            self._refined.popitem(last=False)
+        return refined
+
+    @torch.inference_mode()
+    def _render_batch(
+        self, request: RenderRequest, notes: Sequence[int]
+    ) -> NDArray[np.float32]:
+        """Waveforms [B, T] of some notes."""
+        refined = self._refine(request)
+        generator = torch.Generator().manual_seed(request.seed)
+        z = torch.randn(1, self._model.generator.config.z_dim, generator=generator)
+        mels = self._generate(
+            refined.h, notes, float(request.velocity), refined.weight_offsets,
+            z * request.variation,
+        )  # fmt: skip
+        mels = (mels + request.carry_over * refined.carry_over).clamp_min(-1.0)
+        n_samples = self._model.mel.n_samples
+        noise = torch.stack(
+            [
+                torch.randn(n_samples, generator=torch.Generator().manual_seed(_note_seed(request, n)))
+                for n in notes
+            ]
+        )
+        pitches = torch.tensor(notes, dtype=torch.float32, device=self._device)
+        with self._precision():
+            audio = self._model.vocoder(mels, pitches, noise.to(self._device))
+        return audio.float().cpu().numpy()  # type: ignore[no-any-return]
+
+
+def carry_over_of(source: Tensor, drawn: Tensor) -> Tensor:
+    """What the model missed in a source, smoothed so that no single partial is left in it.
+
+    It holds the body, the room, the envelope and the brightness of this very recording, and is
+    added to every rendered note (ours; see ARCHITECTURE.md, decisions).
+
+    Args:
+        source: The source's mel, [M, F].
+        drawn: The model's mel of the same note, [M, F].
+
+    Returns:
+        [M, F] in normalised mel units.
+    """
+    missed = (source - drawn).cpu().numpy()
+    smooth = gaussian_filter(missed, (CARRY_OVER_BANDS, CARRY_OVER_FRAMES), mode="nearest")
+    return torch.from_numpy(smooth).to(source.device)
+
+
+def sum_weighted(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
+    """Σ wᵢ · tensorᵢ of tensors of one shape."""
+    return torch.stack([w * t for w, t in zip(weights, tensors, strict=True)]).sum(dim=0)
+
+
+def _scaled(weight_offsets: Sequence[Tensor], strength: float) -> tuple[Tensor, ...]:
+    return tuple(offset * strength for offset in weight_offsets)
+
+
+def _weighted(values: Sequence[float], mix: TimbreMix) -> float:
+    return float(sum(w * v for w, v in zip(mix.weights, values, strict=True)))
+
+
+def _note_seed(request: RenderRequest, note: int) -> int:
+    """A noise seed of its own for every note, whatever batch it is rendered in."""
+    return (request.seed * 128 + note) % 2**63
+
+
+def _length_samples(mix: TimbreMix, sample_rate: int, longest: int) -> int:
+    length_s = _weighted([timbre.length_s for timbre in mix.timbres], mix)
+    return min(longest, max(1, round(length_s * sample_rate)))
+
+
+def _finish(
+    audio: NDArray[np.float32], length: int, loudness_db: float, sample_rate: int
+) -> NDArray[np.float32]:
+    """Cut to length, fade out, bring to the wanted loudness without passing the peak."""
+    cut = fade(audio[:length], fade_out=min(length, round(FADE_OUT_S * sample_rate)))
+    peak = float(np.max(np.abs(cut)))
+    if peak == 0.0:
+        return cut
+    gain = 10.0 ** ((loudness_db - momentary_loudness_db(cut[None], sample_rate)) / 20.0)
+    finished: NDArray[np.float32] = (cut * min(gain, PEAK / peak)).astype(np.float32)
+    return finished

@@ -1,0 +1,151 @@
+"""A bundle on disk as ready networks, and the way back.
+
+The header of a bundle holds, under ``config``, the sizes of each network, so that nothing else is
+needed to rebuild them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from core.checkpoint import load_checkpoint, load_network, named_tensors, save_checkpoint
+from core.errors import CheckpointError, ParameterError
+from core.feature_extractor import FeatureExtractor, FeatureExtractorConfig
+from core.generator import Generator, GeneratorConfig
+from core.hypernetwork import Hypernetwork, HypernetworkConfig
+from core.mel import MelConfig
+from core.vocoder import Vocoder, VocoderConfig
+
+SHIPPED_MODEL = Path(__file__).resolve().parents[2] / "resources/models/hyperganstrument.safetensors"
+"""The bundle that comes with the program."""
+NETWORK_NAMES = ("features", "generator", "hypernetwork", "vocoder")
+"""Networks of a bundle."""
+KNOWN_FEATURES = "known_instruments.features"
+"""Mean features of the training instruments, [N, H]; their names are in the header."""
+
+ConfigT = TypeVar("ConfigT")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Model:
+    """All networks of a bundle, in evaluation mode, on the CPU."""
+
+    features: FeatureExtractor
+    generator: Generator
+    hypernetwork: Hypernetwork
+    vocoder: Vocoder
+    known_names: tuple[str, ...]
+    """Names of the training instruments."""
+    known_features: Tensor
+    """Their mean features, [N, H]."""
+    header: dict[str, Any]
+    """The JSON document of the file."""
+    content_hash: str
+    """SHA-256 (hex) of the file."""
+
+    @property
+    def mel(self) -> MelConfig:
+        """Geometry that all networks share."""
+        return self.generator.mel
+
+    def networks(self) -> dict[str, nn.Module]:
+        """The networks by name."""
+        return {name: getattr(self, name) for name in NETWORK_NAMES}
+
+
+def save_model(
+    path: Path,
+    networks: Mapping[str, nn.Module],
+    known_names: tuple[str, ...],
+    known_features: Tensor,
+    header: Mapping[str, Any],
+) -> None:
+    """Write a bundle in half precision.
+
+    Args:
+        path: Target file.
+        networks: One network for each of NETWORK_NAMES.
+        known_names: Names of training instruments.
+        known_features: Their mean features, [N, H].
+        header: What the header says beside the configs: corpus, licence, metrics, …
+
+    Raises:
+        CheckpointError: The file cannot be written.
+    """
+    generator = networks["generator"]
+    assert isinstance(generator, Generator)
+    configs = {
+        "mel": dataclasses.asdict(generator.mel),
+        "features": _config_of(networks["features"]),
+        "generator": _config_of(generator),
+        "hypernetwork": _config_of(networks["hypernetwork"]),
+        "vocoder": _config_of(networks["vocoder"]),
+    }
+    tensors = named_tensors(networks, torch.float16)
+    tensors[KNOWN_FEATURES] = known_features.to(torch.float16)
+    document = {**header, "kind": "bundle", "config": configs, "known_instruments": known_names}
+    save_checkpoint(path, tensors, document)
+
+
+def load_model(path: Path | None = None) -> Model:
+    """Read a bundle.
+
+    Args:
+        path: The file; the shipped one if None.
+
+    Raises:
+        CheckpointError: Missing, damaged, foreign or from a newer program.
+    """
+    path = SHIPPED_MODEL if path is None else path
+    checkpoint = load_checkpoint(path, kind="bundle")
+    configs = checkpoint.header.get("config")
+    if not isinstance(configs, dict):
+        raise CheckpointError(f"{path} names no network sizes; get a fresh copy.")
+    mel = _read_config(path, MelConfig, configs.get("mel"))
+    generator = Generator(_read_config(path, GeneratorConfig, configs.get("generator")), mel)
+    model = Model(
+        features=FeatureExtractor(
+            _read_config(path, FeatureExtractorConfig, configs.get("features")), mel
+        ),
+        generator=generator,
+        hypernetwork=Hypernetwork(
+            _read_config(path, HypernetworkConfig, configs.get("hypernetwork")),
+            generator.layer_specs,
+        ),
+        vocoder=Vocoder(_read_config(path, VocoderConfig, configs.get("vocoder")), mel),
+        known_names=tuple(str(name) for name in checkpoint.header.get("known_instruments", ())),
+        known_features=checkpoint.tensors.get(KNOWN_FEATURES, torch.zeros(0, 1)).float(),
+        header=checkpoint.header,
+        content_hash=hashlib.sha256(path.read_bytes()).hexdigest(),
+    )
+    if len(model.known_names) != len(model.known_features):
+        raise CheckpointError(f"{path} has a damaged list of instruments; get a fresh copy.")
+    for name, network in model.networks().items():
+        load_network(network, checkpoint, name)
+        network.eval().requires_grad_(False)
+    return model
+
+
+def _config_of(network: nn.Module) -> dict[str, Any]:
+    return dataclasses.asdict(network.config)  # type: ignore[call-overload, no-any-return]
+
+
+def _read_config(path: Path, cls: type[ConfigT], values: object) -> ConfigT:
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{path} does not say how large its networks are; get a fresh copy.")
+    plain = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    try:
+        return cls(**plain)
+    except (TypeError, ParameterError) as error:
+        raise CheckpointError(
+            f"{path} describes its networks in a way this program does not know ({error}); "
+            "update the program or get a fresh copy."
+        ) from error

@@ -1,0 +1,118 @@
+"""What a render is asked for, and what analysis found: frozen values that travel between threads.
+
+Shape legend: T samples, M mel bands, F frames, H timbre-feature width.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import ParameterError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Timbre:
+    """One analysed one-shot: all that rendering needs to know about a source sound.
+
+    Two timbres are equal when their audio, root note and model are (``content_hash``).
+    """
+
+    name: str
+    """Display name, usually the file's stem."""
+    content_hash: str
+    """SHA-256 (hex) of the analysed audio, root pitch and model hash."""
+    root_pitch: float
+    """Fractional MIDI note of the recording, e.g. 60.2 = C4 + 20 cents."""
+    pitch_confidence: float
+    """0 (noise, no clear pitch) to 1."""
+    features: NDArray[np.float32]
+    """Timbre features h = f(x), [H]."""
+    mel: NDArray[np.float32]
+    """Normalised log-mel of the trimmed, peak-normalised source, [M, F]."""
+    gain: float
+    """Peak of the source before normalisation (linear)."""
+    onset_s: float
+    """Where the note starts in the file, seconds."""
+    length_s: float
+    """Length of the note from its onset, seconds; at most one mel window is rendered."""
+    loudness_db: float
+    """Loudness of its loudest 400 ms at a peak of -1 dBFS (core.audio.loudness)."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Timbre) and self.content_hash == other.content_hash
+
+    def __hash__(self) -> int:
+        return hash(self.content_hash)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TimbreMix:
+    """A weighted mix of timbres; weights are non-negative and normalised to sum 1."""
+
+    timbres: tuple[Timbre, ...]
+    weights: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not self.timbres:
+            raise ParameterError("A mix needs at least one timbre; none was given.")
+        if len(self.weights) != len(self.timbres):
+            raise ParameterError(
+                f"Got {len(self.weights)} weights for {len(self.timbres)} samples; "
+                "give one weight for each sample."
+            )
+        total = float(sum(self.weights))
+        if not (np.isfinite(total) and total > 0 and min(self.weights) >= 0):
+            raise ParameterError(
+                f"Weights {self.weights} cannot be used; give numbers of 0 or more, "
+                "at least one above 0."
+            )
+        object.__setattr__(self, "weights", tuple(float(w) / total for w in self.weights))
+
+    @property
+    def key(self) -> str:
+        """Content hash of the mix: equal mixes have equal keys."""
+        parts = [
+            f"{timbre.content_hash}:{weight:.9f}"
+            for timbre, weight in zip(self.timbres, self.weights, strict=True)
+        ]
+        return hashlib.sha256("|".join(parts).encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RenderRequest:
+    """Notes to render from a mix. Equal requests give equal audio on the same machine."""
+
+    mix: TimbreMix
+    notes: tuple[int, ...]
+    """MIDI notes, 0–127, in the order wanted."""
+    velocity: int = 100
+    """MIDI velocity 1–127."""
+    seed: int = 0
+    """Seed of z and of the vocoder's noise."""
+    variation: float = 0.0
+    """Scale of z: 0 renders the mean of the model, 1 draws z ~ N(0, 1)."""
+    refinement: float = 1.0
+    """Strength of the hypernetwork's offsets: 0 plain generator, 1 fully refined."""
+    carry_over: float = 1.0
+    """How much of what the model missed in the source is added back, 0 to 1."""
+
+    def __post_init__(self) -> None:
+        bad = [note for note in self.notes if not 0 <= note <= 127]
+        if bad:
+            raise ParameterError(f"Note {bad[0]} is outside the MIDI range 0-127.")
+        if len(set(self.notes)) != len(self.notes):
+            raise ParameterError(f"Notes {self.notes} name a note twice; name each once.")
+        if not self.notes:
+            raise ParameterError("No notes were asked for; give at least one MIDI note.")
+        if not 1 <= self.velocity <= 127:
+            raise ParameterError(f"Velocity {self.velocity} is outside 1-127.")
+        for name in ("variation", "refinement", "carry_over"):
+            value = getattr(self, name)
+            if not 0.0 <= value <= 2.0:
+                raise ParameterError(f"{name} = {value} is outside 0-2.")
+        if self.seed < 0:
+            raise ParameterError(f"Seed {self.seed} is negative; use 0 or more.")

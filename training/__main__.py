@@ -1,0 +1,83 @@
+"""``python -m training STAGE --config FILE``: render the corpus, train, evaluate, bundle."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from core.errors import CoreError, ParameterError
+from training.memory import keep_freed_memory
+
+STAGES = (
+    "corpus", "features", "generator", "hypernetwork", "adversarial", "vocoder", "bundle",
+    "evaluate",
+)  # fmt: skip
+"""In the order a full run takes them; ``all`` runs every one."""
+DEFAULT_CONFIG = Path("resources/configs/default.toml")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line of the pipeline."""
+    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
+    parser.add_argument("stage", choices=[*STAGES, "all"], help="what to do")
+    parser.add_argument("--config", type=Path, default=DEFAULT_CONFIG, help="TOML file")
+    parser.add_argument(
+        "--run-dir", type=Path, help="folder of weights and logs (runs/<name of the config>)"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on from the last state")
+    parser.add_argument("--minutes", type=float, help="stop each stage after this time")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
+        help="override a key, e.g. --set generator.steps=100",
+    )  # fmt: skip
+    parser.add_argument("--model", type=Path, help="bundle to evaluate (the shipped one)")
+    parser.add_argument(
+        "--out", type=Path, help="where `bundle` writes (a folder `bundle` in the run's folder)"
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the pipeline; 0 done, 1 the work failed, 2 bad arguments or input."""
+    args = build_parser().parse_args(argv)
+    keep_freed_memory()
+    try:
+        _run(args)
+    except ParameterError as error:
+        print(f"training: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    except CoreError as error:
+        print(f"training: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    except KeyboardInterrupt:
+        print("training: stopped; go on with --resume.", file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+def _run(args: argparse.Namespace) -> None:
+    # Imported here so that --help and bad arguments answer at once.
+    from training.config import load_config
+    from training.pipeline import TRAINED_STAGES, render_corpus, run_stage
+    from training.stages.bundle import write_bundle  # noqa: I001
+    from training.stages.evaluate import evaluate
+
+    config = load_config(args.config, args.overrides)
+    run_dir: Path = args.run_dir or Path("runs") / args.config.stem
+    bundle_dir: Path = args.out or run_dir / "bundle"
+    for name in STAGES if args.stage == "all" else (args.stage,):
+        if name == "corpus":
+            render_corpus(config)
+        elif name in TRAINED_STAGES:
+            run_stage(name, config, run_dir, minutes=args.minutes, resume=args.resume)
+        elif name == "bundle":
+            write_bundle(config, run_dir, bundle_dir)
+        else:
+            model = bundle_dir if args.stage == "all" else args.model
+            evaluate(config, model, run_dir)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,213 @@
+"""The resolved configuration of a run: TOML in, TOML out, unknown keys refused.
+
+Each section is a frozen dataclass that lives beside the code it configures; this module only
+composes them. A file may name a base file (``base = "default.toml"``) and state its differences.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import tomllib
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from core.errors import ParameterError
+from core.feature_extractor import FeatureExtractorConfig
+from core.generator import GeneratorConfig
+from core.hypernetwork import HypernetworkConfig
+from core.mel import MelConfig
+from core.vocoder import VocoderConfig
+from training.corpus.build import CorpusConfig
+from training.data.augment import AugmentConfig
+from training.discriminator import DiscriminatorConfig
+from training.metrics.pitch_judge import PitchJudgeConfig
+from training.stages.evaluate import EvaluateConfig
+from training.stages.feature_extractor import FeaturesConfig
+from training.stages.generator import GeneratorStageConfig
+from training.stages.hypernetwork import HypernetworkStageConfig
+from training.stages.vocoder import VocoderStageConfig
+
+DataclassT = TypeVar("DataclassT")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class ModelConfig:
+    """Sizes of all networks."""
+
+    mel: MelConfig = MelConfig()
+    feature_extractor: FeatureExtractorConfig = FeatureExtractorConfig()
+    generator: GeneratorConfig = GeneratorConfig()
+    hypernetwork: HypernetworkConfig = HypernetworkConfig()
+    vocoder: VocoderConfig = VocoderConfig()
+    discriminator: DiscriminatorConfig = DiscriminatorConfig()
+    pitch_judge: PitchJudgeConfig = PitchJudgeConfig()
+
+    def __post_init__(self) -> None:
+        widths = {self.feature_extractor.h_dim, self.generator.h_dim, self.hypernetwork.h_dim}
+        if len(widths) != 1:
+            raise ParameterError(
+                f"h_dim differs between feature_extractor, generator and hypernetwork: "
+                f"{sorted(widths)}; give all three the same."
+            )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class RunConfig:
+    """Everything one run depends on."""
+
+    corpus_dir: str = "corpus/full"
+    """Folder of the rendered corpus."""
+    seed: int = 0
+    """Seed of initial weights, batches and noise."""
+    precision: str = "bf16-mixed"
+    """Lightning Fabric precision: 32-true or bf16-mixed."""
+    accelerator: str = "auto"
+    """Lightning Fabric accelerator: auto, cpu, cuda, mps."""
+    devices: int = 1
+    """Processes (DDP over more than one)."""
+    checkpoint_every_s: float = 120.0
+    """Seconds between checkpoints."""
+    validate_every: int = 500
+    """Steps between validations."""
+    log_every: int = 20
+    """Steps between lines of stats.jsonl."""
+    corpus: CorpusConfig = CorpusConfig()
+    model: ModelConfig = ModelConfig()
+    augment: AugmentConfig = AugmentConfig()
+    features: FeaturesConfig = FeaturesConfig()
+    generator: GeneratorStageConfig = GeneratorStageConfig()
+    hypernetwork: HypernetworkStageConfig = HypernetworkStageConfig()
+    adversarial: HypernetworkStageConfig = HypernetworkStageConfig()
+    vocoder: VocoderStageConfig = VocoderStageConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read a TOML file, its bases first, then ``section.key=value`` overrides.
+
+    Raises:
+        ParameterError: Missing or malformed file, unknown key, wrong type or value.
+    """
+    values = _read_with_bases(path, seen=())
+    for override in overrides:
+        key, separator, text = override.partition("=")
+        if not separator:
+            raise ParameterError(f"--set {override} has no '='; write --set section.key=value.")
+        _set_nested(values, key.strip().split("."), _parse_value(text.strip()))
+    return from_dict(RunConfig, values)
+
+
+def from_dict(cls: type[DataclassT], values: Mapping[str, Any], path: str = "") -> DataclassT:
+    """Build a config dataclass from nested dicts.
+
+    Raises:
+        ParameterError: Unknown key (with the nearest valid name) or a value of the wrong type.
+    """
+    hints = typing.get_type_hints(cls)
+    fields = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    arguments: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{path}{key}"
+        if key not in fields:
+            near = difflib.get_close_matches(key, fields, n=1)
+            hint = f"did you mean '{path}{near[0]}'?" if near else f"valid: {sorted(fields)}."
+            raise ParameterError(f"Unknown configuration key '{name}'; {hint}")
+        arguments[key] = _convert(hints[key], value, name)
+    return cls(**arguments)
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """Nested plain dicts of a config dataclass, ready for TOML or JSON."""
+    return json.loads(json.dumps(dataclasses.asdict(config), default=str))  # type: ignore[no-any-return]
+
+
+def to_toml(config: RunConfig) -> str:
+    """The fully resolved configuration as TOML text."""
+    lines: list[str] = []
+
+    def write(values: Mapping[str, Any], path: str) -> None:
+        if path:
+            lines.append(f"\n[{path}]")
+        for key, value in values.items():
+            if not isinstance(value, dict) and value is not None:
+                lines.append(f"{key} = {json.dumps(value)}")
+        for key, value in values.items():
+            if isinstance(value, dict):
+                write(value, f"{path}.{key}" if path else key)
+
+    write(to_dict(config), "")
+    return "\n".join(lines) + "\n"
+
+
+def _read_with_bases(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    if path.resolve() in seen:
+        raise ParameterError(f"Configuration {path} names itself as its base; remove the loop.")
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ParameterError(
+            f"Configuration {path} cannot be read ({error.strerror}); name a TOML file, e.g. "
+            "resources/configs/default.toml."
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ParameterError(f"Configuration {path} is not valid TOML: {error}.") from error
+    base = values.pop("base", None)
+    if base is None:
+        return values
+    return _merge(_read_with_bases(path.parent / str(base), (*seen, path.resolve())), values)
+
+
+def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        old = merged.get(key)
+        both = isinstance(old, dict) and isinstance(value, dict)
+        merged[key] = _merge(typing.cast(dict[str, Any], old), value) if both else value
+    return merged
+
+
+def _set_nested(values: dict[str, Any], keys: Sequence[str], value: Any) -> None:
+    for key in keys[:-1]:
+        values = values.setdefault(key, {})
+        if not isinstance(values, dict):
+            raise ParameterError(f"--set {'.'.join(keys)}: '{key}' is a value, not a section.")
+    values[keys[-1]] = value
+
+
+def _parse_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _convert(hint: Any, value: Any, name: str) -> Any:
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        if not isinstance(value, Mapping):
+            raise ParameterError(f"Configuration '{name}' must be a section, got {value!r}.")
+        return from_dict(hint, value, f"{name}.")
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        inner = [h for h in typing.get_args(hint) if h is not type(None)]
+        return None if value is None else _convert(inner[0], value, name)
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise ParameterError(f"Configuration '{name}' must be a list, got {value!r}.")
+        item = typing.get_args(hint)[0]
+        return tuple(_convert(item, entry, name) for entry in value)
+    if hint is Path and isinstance(value, str):
+        return Path(value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(hint, type) and (
+        not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool)
+    ):
+        raise ParameterError(
+            f"Configuration '{name}' must be of type {hint.__name__}, got {value!r}."
+        )
+    return value

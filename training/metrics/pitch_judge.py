@@ -1,0 +1,65 @@
+"""Independent pitch classifier: says which note a mel is, and gives the features of the Fréchet
+distance. It shares no weight with the networks it judges.
+
+Papers: pitch accuracy and Fréchet distance as in GANSynth (arXiv 1902.08710, section 4).
+
+Shape legend: B batch, M mel bands, F frames, D feature width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from core.feature_extractor import ResidualBlock
+from core.mel import MelConfig
+from core.nn.layers import Conv2dLayer, FullyConnectedLayer
+
+NOTES = 128
+"""Classes: MIDI notes."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PitchJudgeConfig:
+    """Size of the pitch judge."""
+
+    channels: tuple[int, ...] = (24, 48, 96, 128)
+    """Channels after each halving."""
+    feature_dim: int = 128
+    """Width D of the features under the classifier."""
+
+
+class PitchJudge(nn.Module):
+    """Mel to note.
+
+    Args:
+        config: Sizes.
+        mel: Geometry of the input.
+    """
+
+    def __init__(self, config: PitchJudgeConfig, mel: MelConfig) -> None:
+        super().__init__()
+        widths = config.channels
+        self.stem = Conv2dLayer(1, widths[0], 5, stride=2)
+        self.blocks = nn.Sequential(
+            *(ResidualBlock(i, o) for i, o in zip(widths, widths[1:], strict=False))
+        )
+        bands = mel.n_mels >> len(widths)
+        self.hidden = FullyConnectedLayer(
+            2 * widths[-1] * bands, config.feature_dim, activation=True
+        )
+        self.classifier = FullyConnectedLayer(config.feature_dim, NOTES)
+
+    def features(self, mel: Tensor) -> Tensor:
+        """[B, 1, M, F] to [B, D], float32."""
+        x = self.blocks(self.stem(mel.contiguous(memory_format=torch.channels_last)))
+        pooled = torch.cat([x.mean(dim=3), x.amax(dim=3)], dim=1).flatten(1)
+        features: Tensor = self.hidden(pooled).float()
+        return features
+
+    def forward(self, mel: Tensor) -> Tensor:
+        """Logits of the notes, [B, 1, M, F] to [B, NOTES]."""
+        logits: Tensor = self.classifier(self.features(mel))
+        return logits

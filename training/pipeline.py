@@ -1,0 +1,242 @@
+"""From a configuration to trained networks: what each command of ``python -m training`` does.
+
+Each stage reads the weights that earlier stages left in the run folder and leaves its own there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+from rich.console import Console
+from rich.progress import Progress
+from torch import nn
+
+from core.checkpoint import load_checkpoint, load_network
+from core.errors import CheckpointError
+from core.feature_extractor import FeatureExtractor
+from core.generator import Generator
+from core.hypernetwork import Hypernetwork
+from core.vocoder import Vocoder
+from training.config import ModelConfig, RunConfig, to_toml
+from training.corpus.build import build_corpus
+from training.corpus.splits import Split
+from training.data.dataset import CorpusSplit
+from training.discriminator import Discriminator
+from training.metrics.pitch_judge import PitchJudge
+from training.run_dir import RunDir
+from training.stages.feature_extractor import FeaturesStage
+from training.stages.generator import GeneratorStage
+from training.stages.hypernetwork import HypernetworkStage, HypernetworkStageConfig
+from training.stages.vocoder import VocoderStage
+from training.trainer import LoopConfig, Stage, TrainingError, train
+
+TRAINED_STAGES = ("features", "generator", "hypernetwork", "adversarial", "vocoder")
+"""Stages with networks to train, in the order a full run takes them."""
+TRAINED_IN: dict[str, tuple[str, ...]] = {
+    "features": ("generator", "features"),
+    "generator": ("generator",),
+    "discriminator": ("adversarial", "generator"),
+    "hypernetwork": ("adversarial", "hypernetwork"),
+    "vocoder": ("vocoder",),
+    "judge": ("features",),
+}
+"""Where to look for a network's weights, the newest stage first."""
+
+
+class Networks:
+    """All networks of a configuration, with initial weights drawn from its seed.
+
+    Args:
+        model: Sizes.
+        seed: Seed of the initial weights.
+    """
+
+    def __init__(self, model: ModelConfig, seed: int) -> None:
+        torch.manual_seed(seed)
+        mel = model.mel
+        self.features = FeatureExtractor(model.feature_extractor, mel)
+        self.generator = Generator(model.generator, mel)
+        self.hypernetwork = Hypernetwork(model.hypernetwork, self.generator.layer_specs)
+        self.vocoder = Vocoder(model.vocoder, mel)
+        self.discriminator = Discriminator(model.discriminator, mel, model.generator.h_dim)
+        self.judge = PitchJudge(model.pitch_judge, mel)
+
+    def load(self, run_dir: Path, name: str, stages: tuple[str, ...] | None = None) -> str:
+        """Fill one network from the newest stage that trained it.
+
+        Args:
+            run_dir: The run's folder.
+            name: Attribute of this object.
+            stages: Where to look; the usual places if None.
+
+        Returns:
+            The stage the weights came from.
+
+        Raises:
+            TrainingError: No stage before has left this network.
+        """
+        places = stages if stages is not None else TRAINED_IN[name]
+        for stage in places:
+            path = run_dir / stage / "weights.safetensors"
+            if not path.is_file():
+                continue
+            network: nn.Module = getattr(self, name)
+            try:
+                load_network(network, load_checkpoint(path, kind="weights"), name)
+            except CheckpointError as error:
+                raise TrainingError(f"{path} does not fit the configuration: {error}") from error
+            return stage
+        raise TrainingError(
+            f"There are no trained weights of '{name}' in {run_dir}; run the stage "
+            f"'{places[-1]}' first."
+        )
+
+
+def make_fabric(config: RunConfig) -> Fabric:
+    """Lightning Fabric for the configuration, launched."""
+    strategy = "ddp" if config.devices > 1 else "auto"
+    fabric = Fabric(
+        accelerator=config.accelerator,
+        devices=config.devices,
+        precision=config.precision,  # type: ignore[arg-type]
+        strategy=strategy,
+    )
+    fabric.launch()
+    return fabric
+
+
+def run_stage(
+    name: str, config: RunConfig, run_dir: Path, *, minutes: float | None, resume: bool
+) -> int:
+    """Train one stage.
+
+    Args:
+        name: One of TRAINED_STAGES.
+        config: The whole configuration.
+        run_dir: The run's folder; the stage gets a sub-folder.
+        minutes: Time budget; None runs all steps.
+        resume: Go on from the stage's last state.
+
+    Returns:
+        Steps done in all.
+
+    Raises:
+        TrainingError: An earlier stage is missing, or training went wrong.
+        CorpusError: There is no corpus.
+    """
+    fabric = make_fabric(config)
+    corpus = Path(config.corpus_dir)
+    train_split = CorpusSplit(corpus, Split.TRAIN)
+    validation_split = CorpusSplit(corpus, Split.VALIDATION)
+    networks = Networks(config.model, config.seed)
+    stage, steps, halflife = _BUILDERS[name](
+        fabric, networks, train_split, validation_split, config, run_dir
+    )
+    loop = LoopConfig(
+        steps=steps,
+        ema_halflife_steps=halflife,
+        seed=config.seed,
+        checkpoint_every_s=config.checkpoint_every_s,
+        validate_every=config.validate_every,
+        log_every=config.log_every,
+        minutes=minutes,
+    )
+    with RunDir(run_dir / name, is_writer=fabric.is_global_zero) as run:
+        run.write_config(to_toml(config))
+        return train(stage, fabric, run, loop, resume=resume)
+
+
+_Built = tuple[Stage, int, float]
+_Builder = Callable[[Fabric, Networks, CorpusSplit, CorpusSplit, RunConfig, Path], _Built]
+
+
+def _features(
+    fabric: Fabric, networks: Networks, train_split: CorpusSplit, validation: CorpusSplit,
+    config: RunConfig, run_dir: Path,
+) -> _Built:  # fmt: skip
+    del run_dir
+    recipe = config.features
+    stage = FeaturesStage(
+        fabric, networks.features, networks.judge, train_split, validation, recipe, config.augment
+    )
+    return stage, recipe.steps, recipe.ema_halflife_steps
+
+
+def _generator(
+    fabric: Fabric, networks: Networks, train_split: CorpusSplit, validation: CorpusSplit,
+    config: RunConfig, run_dir: Path,
+) -> _Built:  # fmt: skip
+    networks.load(run_dir, "features", stages=("features",))
+    recipe = config.generator
+    stage = GeneratorStage(
+        fabric, networks.features, networks.generator, networks.discriminator,
+        train_split, validation, recipe, config.augment,
+    )  # fmt: skip
+    return stage, recipe.steps, recipe.ema_halflife_steps
+
+
+def _hypernetwork(
+    fabric: Fabric, networks: Networks, train_split: CorpusSplit, validation: CorpusSplit,
+    config: RunConfig, run_dir: Path,
+) -> _Built:  # fmt: skip
+    return _refinement(fabric, networks, train_split, validation, config, run_dir, config.hypernetwork)
+
+
+def _adversarial(
+    fabric: Fabric, networks: Networks, train_split: CorpusSplit, validation: CorpusSplit,
+    config: RunConfig, run_dir: Path,
+) -> _Built:  # fmt: skip
+    networks.load(run_dir, "hypernetwork", stages=("hypernetwork",))
+    networks.load(run_dir, "discriminator", stages=("generator",))
+    return _refinement(fabric, networks, train_split, validation, config, run_dir, config.adversarial)
+
+
+def _refinement(
+    fabric: Fabric, networks: Networks, train_split: CorpusSplit, validation: CorpusSplit,
+    config: RunConfig, run_dir: Path, recipe: HypernetworkStageConfig,
+) -> _Built:  # fmt: skip
+    networks.load(run_dir, "features", stages=("generator",))
+    networks.load(run_dir, "generator")
+    stage = HypernetworkStage(
+        fabric, networks.features, networks.generator, networks.hypernetwork,
+        networks.discriminator, train_split, validation, recipe, config.augment,
+    )  # fmt: skip
+    return stage, recipe.steps, recipe.ema_halflife_steps
+
+
+def _vocoder(
+    fabric: Fabric, networks: Networks, train_split: CorpusSplit, validation: CorpusSplit,
+    config: RunConfig, run_dir: Path,
+) -> _Built:  # fmt: skip
+    del run_dir
+    recipe = config.vocoder
+    stage = VocoderStage(fabric, networks.vocoder, train_split, validation, recipe)
+    return stage, recipe.steps, recipe.ema_halflife_steps
+
+
+_BUILDERS: dict[str, _Builder] = {
+    "features": _features,
+    "generator": _generator,
+    "hypernetwork": _hypernetwork,
+    "adversarial": _adversarial,
+    "vocoder": _vocoder,
+}
+
+
+def render_corpus(config: RunConfig) -> None:
+    """Render the corpus of a configuration into its ``corpus_dir`` unless it is there already.
+
+    Raises:
+        CorpusError: A source is missing, or the folder holds a corpus of another configuration.
+    """
+    out = Path(config.corpus_dir)
+    if (out / "corpus.json").is_file():
+        return
+    with Progress(*Progress.get_default_columns(), console=Console(stderr=True)) as progress:
+        task = progress.add_task("corpus", total=None)
+        build_corpus(
+            config.corpus, out, lambda done, total: progress.update(task, completed=done, total=total)
+        )

@@ -1,0 +1,85 @@
+"""Folder of one stage of a run: resolved config, stats.jsonl, TensorBoard, weights, resume state."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.tensorboard import SummaryWriter
+
+
+class RunDir:
+    """Where a stage leaves what it learns; use as a context manager.
+
+    Args:
+        folder: Created if missing.
+        is_writer: False on the other processes of a distributed run: nothing is written.
+    """
+
+    def __init__(self, folder: Path, *, is_writer: bool = True) -> None:
+        self.folder = folder
+        self.is_writer = is_writer
+        self._tensorboard: SummaryWriter | None = None
+        if is_writer:
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def __enter__(self) -> RunDir:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._tensorboard is not None:
+            self._tensorboard.close()
+
+    @property
+    def weights(self) -> Path:
+        """Averaged weights, read by the stages that follow."""
+        return self.folder / "weights.safetensors"
+
+    @property
+    def state(self) -> Path:
+        """Everything a resumed run needs."""
+        return self.folder / "state.safetensors"
+
+    def write_config(self, text: str) -> None:
+        """Keep the resolved configuration beside the results."""
+        if self.is_writer:
+            (self.folder / "config.toml").write_text(text, encoding="utf-8")
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """One line of stats.jsonl, and the same to TensorBoard."""
+        if not self.is_writer:
+            return
+        line: dict[str, Any] = {"step": step, "time": round(time.time(), 3), **values}
+        with (self.folder / "stats.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        for name, value in values.items():
+            self._board().add_scalar(name, value, step)
+
+    def log_spectrogram(self, name: str, step: int, mel: NDArray[np.float32]) -> None:
+        """A normalised log-mel [M, F] as a picture, low notes at the bottom."""
+        if self.is_writer:
+            picture = ((mel[::-1] + 1.0) / 2.0).clip(0.0, 1.0)
+            self._board().add_image(name, picture, step, dataformats="HW")
+
+    def log_audio(
+        self, name: str, step: int, audio: NDArray[np.float32], sample_rate: int
+    ) -> None:
+        """A waveform [T] to listen to."""
+        if self.is_writer:
+            self._board().add_audio(name, audio[None].clip(-1.0, 1.0), step, sample_rate)
+
+    def _board(self) -> SummaryWriter:
+        if self._tensorboard is None:
+            self._tensorboard = SummaryWriter(str(self.folder / "tensorboard"))  # type: ignore[no-untyped-call]
+        return self._tensorboard

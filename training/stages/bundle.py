@@ -1,0 +1,1 @@
+def write_bundle(*a): pass

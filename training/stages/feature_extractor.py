@@ -1,0 +1,171 @@
+"""Stage `features`: the feature extractor, its pitch adversary, and the independent pitch judge.
+
+Paper: GANStrument (arXiv 2211.05385, section 2.2): f is trained to tell the instrument while a pitch
+classifier behind a gradient reversal tries to find the note in h.
+
+Deviations: the instrument classifier is a scaled cosine classifier, so that directions of h carry the
+timbre (h has unit mean square); a contrastive term (arXiv 2004.11362) joins it, because with a
+thousand instruments each is seen too seldom for its prototype alone to teach much in a short run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.nn import functional
+
+from core.feature_extractor import FeatureExtractor
+from core.nn.layers import FullyConnectedLayer
+from training import losses
+from training.data.augment import AugmentConfig, disturb_source
+from training.data.dataset import CorpusSplit, NoteBatch, step_rng
+from training.metrics.pitch_judge import NOTES, PitchJudge
+from training.trainer import Stage, clip_and_step, cosine_share, set_learning_rates
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FeaturesConfig:
+    """Recipe of the stage."""
+
+    steps: int = 20000
+    """Steps in all."""
+    instruments_per_batch: int = 16
+    """Instruments in a batch."""
+    notes_per_instrument: int = 2
+    """Notes of each."""
+    learning_rate: float = 3e-3
+    """Adam's step size."""
+    adversary_weight: float = 0.1
+    """Strength of the reversed gradient."""
+    contrast_weight: float = 1.0
+    """Weight of the contrastive term between notes of one and of other instruments."""
+    temperature: float = 0.1
+    """Temperature of the contrastive term."""
+    gradient_clip: float = 5.0
+    """Largest gradient norm."""
+    fall_to: float = 0.1
+    """Learning rates end at this share of their start, along a cosine."""
+    ema_halflife_steps: float = 300.0
+    """Half-life of the averaged weights."""
+
+
+class TimbreClassifiers(nn.Module):
+    """Instrument classifier and pitch adversary on h.
+
+    Args:
+        h_dim: Feature width.
+        n_instruments: Classes.
+    """
+
+    def __init__(self, h_dim: int, n_instruments: int) -> None:
+        super().__init__()
+        self.prototypes = nn.Parameter(torch.randn(n_instruments, h_dim))
+        self.log_scale = nn.Parameter(torch.tensor(2.5))
+        self.adversary = nn.Sequential(
+            FullyConnectedLayer(h_dim, h_dim, activation=True),
+            FullyConnectedLayer(h_dim, h_dim, activation=True),
+            FullyConnectedLayer(h_dim, NOTES),
+        )
+
+    def forward(self, h: Tensor, strength: float) -> tuple[Tensor, Tensor]:
+        """Features [B, H] to logits of instruments [B, N] and notes [B, NOTES]."""
+        cosine = functional.linear(functional.normalize(h), functional.normalize(self.prototypes))
+        note_logits = self.adversary(losses.reverse_gradient(h, strength))
+        return cosine * self.log_scale.exp(), note_logits
+
+
+class FeaturesStage(Stage):
+    """Trains f and the judge.
+
+    Args:
+        fabric: Where.
+        features: f.
+        judge: The independent pitch judge.
+        train: Training notes.
+        validation: Validation notes.
+        config: Recipe.
+        augment: How sources are disturbed.
+    """
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        features: FeatureExtractor,
+        judge: PitchJudge,
+        train: CorpusSplit,
+        validation: CorpusSplit,
+        config: FeaturesConfig,
+        augment: AugmentConfig,
+    ) -> None:
+        self.fabric, self.config, self.augment = fabric, config, augment
+        self.train_split, self.validation_split = train, validation
+        self.mel = features.mel
+        classifiers = TimbreClassifiers(features.config.h_dim, len(train.instruments))
+        modules = {"features": features, "classifiers": classifiers, "judge": judge}
+        self.base_rates = dict.fromkeys(modules, config.learning_rate)
+        self.networks, self.optimizers = {}, {}
+        for name, module in modules.items():
+            optimizer = torch.optim.Adam(module.parameters(), config.learning_rate, (0.9, 0.99))
+            self.networks[name], self.optimizers[name] = fabric.setup(module, optimizer)
+
+    def train_step(self, step: int, rng: np.random.Generator) -> dict[str, Tensor]:
+        """See :meth:`Stage.train_step`."""
+        config = self.config
+        share = cosine_share(step, config.steps, config.fall_to)
+        set_learning_rates(self.optimizers, self.base_rates, share)
+        indices = self.train_split.draw(
+            rng, config.instruments_per_batch, config.notes_per_instrument
+        )
+        batch = self.train_split.batch(indices).to(self.fabric.device)
+        chance = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        mel = disturb_source(self.augment, self.mel, batch.mel, chance)[:, None]
+        notes = batch.midi_pitch.round().long()
+
+        judge_loss = functional.cross_entropy(self.networks["judge"](mel), notes)
+        clip_and_step(
+            self.fabric, self.networks["judge"], self.optimizers["judge"], judge_loss,
+            config.gradient_clip,
+        )  # fmt: skip
+
+        h = self.networks["features"](mel)
+        strength = config.adversary_weight * min(1.0, step / 500.0)
+        instrument_logits, note_logits = self.networks["classifiers"](h, strength)
+        instrument_loss = functional.cross_entropy(instrument_logits, batch.instrument)
+        adversary_loss = functional.cross_entropy(note_logits, notes)
+        contrast = losses.instrument_contrast(h, batch.instrument, config.temperature)
+        loss = instrument_loss + adversary_loss + config.contrast_weight * contrast
+        self.optimizers["classifiers"].zero_grad(set_to_none=True)
+        clip_and_step(
+            self.fabric, self.networks["features"], self.optimizers["features"], loss,
+            config.gradient_clip,
+        )  # fmt: skip
+        self.optimizers["classifiers"].step()
+        accuracy = (instrument_logits.argmax(dim=1) == batch.instrument).float().mean()
+        return {
+            "instrument": instrument_loss,
+            "accuracy": accuracy,
+            "adversary": adversary_loss,
+            "contrast": contrast,
+            "judge": judge_loss,
+        }
+
+    @torch.no_grad()
+    def validate(self, networks: Mapping[str, nn.Module]) -> dict[str, float]:
+        """Distance within ÷ between instruments, and the judge's accuracy, on unseen instruments."""
+        rng = step_rng(0, 0, 0)
+        indices = self.validation_split.draw(rng, 48, 4)
+        batch: NoteBatch = self.validation_split.batch(indices).to(self.fabric.device)
+        with self.fabric.autocast():
+            h = torch.cat([networks["features"](m[:, None]) for m in batch.mel.split(32)])
+            logits = torch.cat([networks["judge"](m[:, None]) for m in batch.mel.split(32)])
+        grouped = h.reshape(48, 4, -1)
+        within = (grouped[:, :, None] - grouped[:, None]).norm(dim=-1).sum() / (48 * 4 * 3)
+        centers = grouped[:, 0]
+        between = torch.cdist(centers, centers).sum() / (48 * 47)
+        judged = (logits.argmax(dim=1) == batch.midi_pitch.round().long()).float().mean()
+        return {"within_to_between": float(within / between), "judge_accuracy": float(judged)}
