@@ -1,0 +1,465 @@
+"""Pitch: MIDI, hertz and note names; and the root note of a recording.
+
+The root note is found in three steps, all NumPy:
+
+1. candidates from subharmonic summation (Hermes, JASA 83, 1988), from the peaks of a normalised
+   autocorrelation (McLeod & Wyvill, *A smarter way to find pitch*, ICMC 2005) and from the strongest
+   partials with their subharmonics;
+2. a choice among them by a small fitted perceptron over evidence for and against each candidate
+   (partials present, partials between, odd against even, autocorrelation at the period and at its
+   fractions), because octave errors come from trusting any single cue;
+3. a fine pitch from interpolated spectral peaks of the chosen candidate's partials, the weighted
+   median over frames and partials.
+
+Deviations: the summation runs on square-rooted magnitudes averaged over the whole note; the second
+step is ours.
+
+Shape legend: T samples, N frames, K spectral bins, L lags, C candidates, H harmonics, E evidence values.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import find_peaks
+
+from core.audio.signal import remove_dc, resample
+from core.errors import ParameterError
+
+Array = NDArray[np.float64]
+
+NOTE_GRAMMAR = "60, C4, 36,48,60, C2:C6 or C2:C6:3 (every third semitone; C4 = 60)"
+"""What a note specification may look like, for messages."""
+
+_SHARP_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+_STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+_ACCIDENTALS = {"": 0, "#": 1, "s": 1, "b": -1}
+_NOTE_PATTERN = re.compile(r"([A-Ga-g])([#sb]?)(-?[0-9]{1,2})")
+
+_RATE = 22050  # Hz at which the root is sought; partials above 11 kHz tell nothing about it
+_FRAME = 8192  # samples at _RATE, 0.37 s: resolves the partials of the lowest piano key
+_N_FFT = 16384
+_N_FRAMES = 8
+_ATTACK_SAMPLES = 661  # at _RATE, 30 ms: passed over where the note is long enough
+_QUIET_FRAME = 0.03  # frames this far (linear) below the loudest have decayed too much to tell
+_LOWEST_MIDI = 19.5
+_HIGHEST_MIDI = 109.5
+_N_LAGS = 1400  # at _RATE; the longest period is 1,311
+_HARMONICS = np.arange(1, 21)
+_GRID_STEPS = 144  # candidates of the summation per octave
+_SAME_OCTAVES = 0.035  # candidates closer than this (42 cents) are one
+_FINE_HARMONICS = np.arange(1, 11)
+_FINE_FRAME = 4096  # at _RATE: about one period of a vibrato, which it so averages out
+_FINE_LOW_HZ = 70.0  # below, the fine step needs the long frame to part the partials
+_FINE_RANGE = 0.035  # of a partial's frequency: searched for its peak
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RootEstimate:
+    """The pitch of a recording."""
+
+    midi_pitch: float
+    """Fractional MIDI note, e.g. 60.2 = C4 + 20 cents; the best guess where nothing is pitched."""
+    confidence: float
+    """0 (noise, no clear pitch) to 1."""
+
+    @property
+    def is_pitched(self) -> bool:
+        """Whether the recording has a clear pitch; False for noise and most drums."""
+        return self.confidence >= 0.5
+
+    @property
+    def note(self) -> int:
+        """Nearest MIDI note."""
+        return int(np.floor(self.midi_pitch + 0.5))
+
+    @property
+    def cents(self) -> float:
+        """Deviation from :attr:`note`, -50 to 50 cents."""
+        return 100.0 * (self.midi_pitch - self.note)
+
+
+def midi_to_hz(midi_pitch: float) -> float:
+    """Frequency of a (fractional) MIDI note; 69 = A4 = 440 Hz."""
+    return float(440.0 * 2.0 ** ((midi_pitch - 69.0) / 12.0))
+
+
+def hz_to_midi(frequency_hz: float) -> float:
+    """Fractional MIDI note of a frequency.
+
+    Raises:
+        ParameterError: The frequency is not above 0.
+    """
+    if not frequency_hz > 0:
+        raise ParameterError(f"A frequency of {frequency_hz} Hz has no pitch; give one above 0.")
+    return float(69.0 + 12.0 * np.log2(frequency_hz / 440.0))
+
+
+def note_name(midi_note: int) -> str:
+    """Name of a MIDI note with sharps, e.g. ``C4`` for 60 and ``C#4`` for 61."""
+    return f"{_SHARP_NAMES[midi_note % 12]}{midi_note // 12 - 1}"
+
+
+def file_note_name(midi_note: int) -> str:
+    """Number and ASCII name for file names, e.g. ``060_C4`` and ``061_Cs4``."""
+    return f"{midi_note:03d}_{note_name(midi_note).replace('#', 's')}"
+
+
+def parse_note(text: str) -> int:
+    """MIDI note of ``60``, ``C4``, ``c#4``, ``Cs4`` or ``Db4``.
+
+    Raises:
+        ParameterError: Not a note, or outside 0-127.
+    """
+    text = text.strip()
+    named = _NOTE_PATTERN.fullmatch(text)
+    if named:
+        letter, accidental, octave = named.groups()
+        midi_note = _STEPS[letter.upper()] + _ACCIDENTALS[accidental] + 12 * (int(octave) + 1)
+    elif re.fullmatch(r"-?[0-9]{1,4}", text):
+        midi_note = int(text)
+    else:
+        raise ParameterError(f"'{text}' is not a note; write {NOTE_GRAMMAR}.")
+    if not 0 <= midi_note <= 127:
+        raise ParameterError(f"Note '{text}' is outside 0-127 (C-1 to G9).")
+    return midi_note
+
+
+def parse_notes(spec: str) -> tuple[int, ...]:
+    """MIDI notes of a specification such as ``60``, ``36,C3``, ``C2:C6:3`` or ``C2:B2,60``.
+
+    Returns:
+        The notes in the order written, each once.
+
+    Raises:
+        ParameterError: A part is no note or range.
+    """
+    notes: dict[int, None] = {}
+    for part in spec.split(","):
+        notes.update(dict.fromkeys(_parse_range(part.strip(), spec)))
+    return tuple(notes)
+
+
+def _parse_range(part: str, spec: str) -> range:
+    ends = part.split(":")
+    if len(ends) > 3 or not all(end.strip() for end in ends):
+        raise ParameterError(f"'{part}' in notes '{spec}' is unclear; write {NOTE_GRAMMAR}.")
+    low = parse_note(ends[0])
+    if len(ends) == 1:
+        return range(low, low + 1)
+    high = parse_note(ends[1])
+    step = ends[2].strip() if len(ends) == 3 else "1"
+    if not re.fullmatch(r"0*[1-9][0-9]{0,2}", step):
+        raise ParameterError(f"Step '{step}' in notes '{part}' must be a whole number above 0.")
+    if high < low:
+        raise ParameterError(
+            f"Notes '{part}' run downwards; write the lower one first: {ends[1]}:{ends[0]}."
+        )
+    return range(low, high + 1, int(step))
+
+
+def estimate_root(samples: NDArray[np.floating], sample_rate: int) -> RootEstimate:
+    """Root note of a recording of one note.
+
+    Args:
+        samples: Mono, any level, from about the onset, [T].
+        sample_rate: Hz.
+
+    Raises:
+        ParameterError: Not one channel of finite samples.
+    """
+    if samples.ndim != 1 or not np.all(np.isfinite(samples)):
+        raise ParameterError(
+            f"A root note is sought in finite samples [T]; got shape {samples.shape}."
+        )
+    note = _prepare(samples, sample_rate)
+    if note is None:
+        return _NOTHING
+    evidence = gather_evidence(note)
+    if len(evidence.candidates_hz) == 0:
+        return _NOTHING
+    scores = _perceptron(evidence.values, _weights().choice)
+    best = int(np.argmax(scores))
+    certainty = np.exp(scores[best] - scores.max()) / np.exp(scores - scores.max()).sum()
+    about = np.append(evidence.values[best], certainty)
+    pitchedness = _perceptron(about[None], _weights().pitched)[0]
+    fine_hz = _fine_pitch(note, float(evidence.candidates_hz[best]))
+    return RootEstimate(
+        midi_pitch=hz_to_midi(fine_hz), confidence=float(1.0 / (1.0 + np.exp(-pitchedness)))
+    )
+
+
+_NOTHING = RootEstimate(midi_pitch=60.0, confidence=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What speaks for each candidate."""
+
+    candidates_hz: Array
+    """[C]."""
+    values: Array
+    """[C, E]."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Perceptron:
+    """tanh(x · hidden + hidden_bias) · out: [E] to a score."""
+
+    hidden: Array
+    hidden_bias: Array
+    out: Array
+    out_bias: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Weights:
+    choice: _Perceptron
+    pitched: _Perceptron
+
+
+@lru_cache(maxsize=1)
+def _weights() -> _Weights:
+    """The fitted weights beside this module (training split of the corpus and synthetic tones)."""
+    with np.load(Path(__file__).with_name("root_weights.npz"), allow_pickle=False) as table:
+        choice, pitched = (
+            _Perceptron(
+                table[f"{name}_hidden"].astype(np.float64),
+                table[f"{name}_hidden_bias"].astype(np.float64),
+                table[f"{name}_out"].astype(np.float64),
+                float(table[f"{name}_out_bias"]),
+            )
+            for name in ("choice", "pitched")
+        )
+    return _Weights(choice, pitched)
+
+
+def _perceptron(values: Array, weights: _Perceptron) -> Array:
+    hidden = np.tanh(values @ weights.hidden + weights.hidden_bias)
+    scores: Array = hidden @ weights.out + weights.out_bias
+    return scores
+
+
+def _prepare(samples: NDArray[np.floating], sample_rate: int) -> Array | None:
+    """The audible part at _RATE, [T]; None for silence."""
+    peak = float(np.max(np.abs(samples), initial=0.0))
+    if not peak > 0:
+        return None
+    centred = remove_dc((samples / peak).astype(np.float32), sample_rate)
+    if np.max(np.abs(centred)) < 1e-5:
+        return None
+    note = resample(centred, sample_rate, _RATE).astype(np.float64)
+    level = np.abs(note)
+    audible = np.flatnonzero(level > 0.01 * level.max())
+    end = int(np.flatnonzero(level > 3e-4 * level.max())[-1])
+    note = note[audible[0] : end + 1]
+    return np.pad(note, (0, max(0, 2048 - len(note))))
+
+
+def _frames(note: Array, length: int, n_frames: int) -> Array:
+    """Frames over the sustained part, without those that have decayed, [N, length]."""
+    length = min(length, len(note))
+    last = len(note) - length
+    count = min(n_frames, 1 + last // (length // 4))
+    starts = np.linspace(min(_ATTACK_SAMPLES, last), last, count).astype(int)
+    frames = np.stack([note[start : start + length] for start in starts])
+    levels = np.sqrt(np.mean(frames**2, axis=1))
+    kept: Array = frames[levels >= _QUIET_FRAME * levels.max()]
+    return kept
+
+
+@dataclass(frozen=True, slots=True)
+class _Summary:
+    """The note as the candidates are judged by."""
+
+    magnitudes: Array
+    """Mean over frames of unit-energy magnitude spectra, [K]."""
+    autocorrelation: Array
+    """Normalised square difference as in McLeod & Wyvill, mean over frames, [L]."""
+    whitened: Array
+    """Autocorrelation of the compressed spectrum, so that weak partials count, [L]."""
+
+
+def _summarise(note: Array) -> _Summary:
+    frames = _frames(note, _FRAME, _N_FRAMES)
+    length = frames.shape[1]
+    spectra = np.abs(np.fft.rfft(frames * np.hanning(length + 2)[1:-1], _N_FFT))
+    spectra /= np.sqrt(np.sum(spectra**2, axis=1, keepdims=True)) + 1e-12
+    magnitudes = spectra.mean(axis=0)
+
+    products = np.fft.irfft(np.abs(np.fft.rfft(frames, 2 * _FRAME)) ** 2)[:, :_N_LAGS]
+    sums = np.cumsum(np.pad(frames**2, ((0, 0), (1, 0))), axis=1)
+    lags = np.arange(_N_LAGS)
+    overlap = sums[:, length - lags] + sums[:, -1:] - sums[:, lags]
+    autocorrelation = np.mean(2.0 * products / (overlap + 1e-12), axis=0)
+
+    whitened = np.fft.irfft(magnitudes**0.6)[:_N_LAGS]
+    return _Summary(magnitudes, autocorrelation, whitened / whitened[0])
+
+
+def _at(values: Array, positions: Array) -> Array:
+    """Linear interpolation at fractional indices; 0 beyond the end."""
+    inside = positions < len(values) - 1
+    clipped = np.where(inside, positions, 0.0)
+    index = clipped.astype(np.intp)
+    fraction = clipped - index
+    result: Array = np.where(
+        inside, values[index] * (1.0 - fraction) + values[index + 1] * fraction, 0.0
+    )
+    return result
+
+
+def _partials(magnitudes: Array, frequencies_hz: Array, tolerance_hz: Array) -> Array:
+    """Largest magnitude within a tolerance of each frequency; shapes broadcast."""
+    offsets = np.linspace(-1.0, 1.0, 9)
+    frequencies = frequencies_hz[..., None] + offsets * tolerance_hz[..., None]
+    found: Array = _at(magnitudes, frequencies * (_N_FFT / _RATE)).max(axis=-1)
+    return found
+
+
+def _peak_offset(left: float, middle: float, right: float) -> float:
+    """Vertex of the parabola through three points, relative to the middle one."""
+    return 0.5 * (left - right) / (left - 2.0 * middle + right - 1e-12)
+
+
+def _candidates(summary: _Summary) -> Array:
+    """Frequencies worth judging, Hz, [C], at most one within :data:`_SAME_OCTAVES`."""
+    lowest, highest = midi_to_hz(_LOWEST_MIDI), midi_to_hz(_HIGHEST_MIDI)
+    found: list[float] = []
+
+    grid = lowest * 2.0 ** (
+        np.arange((_HIGHEST_MIDI - _LOWEST_MIDI) / 12 * _GRID_STEPS) / _GRID_STEPS
+    )
+    multiples = grid[:, None] * _HARMONICS
+    compressed = np.sqrt(summary.magnitudes)
+    partials = _partials(compressed, multiples, np.maximum(0.006 * multiples, 1.0))
+    salience = np.sum(partials * 0.86 ** (_HARMONICS - 1), axis=1)
+    peaks = find_peaks(salience)[0]
+    found += grid[peaks[np.argsort(-salience[peaks])[:8]]].tolist()
+
+    for correlation in (summary.autocorrelation, summary.whitened):
+        peaks = find_peaks(correlation[4:])[0] + 4
+        peaks = peaks[(_RATE / peaks >= lowest) & (_RATE / peaks <= highest)]
+        for lag in peaks[np.argsort(-correlation[peaks])[:6]]:
+            found.append(_RATE / (lag + _peak_offset(*correlation[lag - 1 : lag + 2])))
+
+    first_bin = int(lowest * _N_FFT / _RATE)
+    peaks = find_peaks(summary.magnitudes[first_bin:])[0] + first_bin
+    for peak in peaks[np.argsort(-summary.magnitudes[peaks])[:4]]:
+        offset = _peak_offset(*np.log(summary.magnitudes[peak - 1 : peak + 2] + 1e-12))
+        found += ((peak + offset) * _RATE / _N_FFT / np.arange(1, 5)).tolist()
+
+    distinct: list[float] = []
+    for frequency in found:
+        if lowest <= frequency <= highest and all(
+            abs(np.log2(frequency / other)) > _SAME_OCTAVES for other in distinct
+        ):
+            distinct.append(frequency)
+    return np.array(distinct)
+
+
+def gather_evidence(note: Array) -> Evidence:
+    """Candidates of a note at 22.05 kHz and what speaks for each of them.
+
+    Public for the fitting of the weights; use :func:`estimate_root` to find a pitch.
+    """
+    summary = _summarise(note)
+    candidates = _candidates(summary)
+    if len(candidates) == 0:
+        return Evidence(candidates, np.zeros((0, 0)))
+    magnitudes, power = summary.magnitudes, summary.magnitudes**2
+    bins_hz = np.arange(len(magnitudes)) * (_RATE / _N_FFT)
+    root = candidates[:, None]
+    multiples = root * _HARMONICS
+    tolerance = np.minimum(np.maximum(0.012 * multiples, 2.0), 0.2 * root)
+
+    # Partials at the multiples, half-way between them, and at the thirds between them.
+    on = _partials(magnitudes, multiples, tolerance)
+    halves = _partials(magnitudes, multiples - root / 2, tolerance)
+    thirds = np.maximum(
+        _partials(magnitudes, multiples - root / 3, tolerance),
+        _partials(magnitudes, multiples - 2 * root / 3, tolerance),
+    )
+    falling = 0.9 ** (_HARMONICS - 1)
+    on_sums = np.sqrt(on) * falling
+    total = on_sums.sum(axis=1) + 1e-9
+    odd, even = on_sums[:, 0::2].sum(axis=1), on_sums[:, 1::2].sum(axis=1)
+    triple = on_sums[:, 2::3].sum(axis=1)
+    half_share = (np.sqrt(halves) * falling).sum(axis=1) / total
+    third_share = (np.sqrt(thirds) * falling).sum(axis=1) / total
+
+    def level(partial: Array) -> Array:
+        """Against the strongest partial of the note, in units of 20 dB, -3 to 0."""
+        scaled: Array = np.maximum(np.log10(partial / magnitudes.max() + 1e-6), -3.0)
+        return scaled
+
+    def correlation_at(values: Array, lags: Array) -> Array:
+        near = lags[:, None] * (1.0 + 0.008 * np.linspace(-1.0, 1.0, 5))
+        largest: Array = _at(values, near).max(axis=1)
+        return largest
+
+    period = _RATE / candidates
+    plain, white = summary.autocorrelation, summary.whitened
+    distance_hz = np.abs(bins_hz - np.round(bins_hz / root) * root)
+    harmonic = (distance_hz < np.minimum(8.0, 0.2 * root)) & (bins_hz > 0.7 * root)
+    explained = np.where(harmonic, power, 0.0).sum(axis=1) / power.sum()
+    below = np.where(bins_hz < 0.75 * root, power, 0.0).sum(axis=1) / power.sum()
+    octaves = np.log2(candidates / 440.0)
+    centroid_hz = float(np.sum(power * bins_hz) / power.sum())
+    strongest_hz = max(20.0, float(bins_hz[magnitudes.argmax()]))
+    values = [
+        np.log(total),
+        np.log(half_share + 0.05),
+        np.log(third_share + 0.05),
+        np.log((odd + 1e-6) / (even + 1e-6) + 0.05),
+        np.log((total - triple) / (triple + 1e-6) + 0.05),
+        *level(on[:, :6]).T,
+        *level(halves[:, :2]).T,
+        level(thirds[:, 0]),
+        *(correlation_at(plain, period * factor) for factor in (1.0, 0.5, 2.0, 1.0 / 3.0)),
+        *(correlation_at(white, period * factor) for factor in (1.0, 0.5, 2.0)),
+        octaves,
+        octaves**2,
+        np.log2(centroid_hz / candidates),
+        np.log2(strongest_hz / candidates),
+        np.log(explained + 1e-3),
+        np.log(below + 1e-4),
+    ]
+    return Evidence(candidates, np.stack(values, axis=1))
+
+
+def _fine_pitch(note: Array, about_hz: float) -> float:
+    """Weighted median over frames and partials of partial frequency ÷ partial number, Hz."""
+    length = _FINE_FRAME if about_hz > _FINE_LOW_HZ else _FRAME
+    frames = _frames(note, length, 2 * _N_FRAMES)
+    length = frames.shape[1]
+    n_fft = 4 * _FINE_FRAME if length <= _FINE_FRAME else 4 * _FRAME
+    spectra = np.abs(np.fft.rfft(frames * np.hanning(length + 2)[1:-1], n_fft))
+    bin_hz = _RATE / n_fft
+    pitches: list[Array] = []
+    weights: list[Array] = []
+    for harmonic in _FINE_HARMONICS:
+        centre = harmonic * about_hz
+        reach = max(2.0 * bin_hz, min(_FINE_RANGE * centre, 0.4 * about_hz))
+        low, high = int((centre - reach) / bin_hz), int((centre + reach) / bin_hz) + 2
+        if low < 1 or high >= spectra.shape[1] - 1:
+            continue
+        peaks = low + np.argmax(spectra[:, low:high], axis=1)
+        rows = np.arange(len(spectra))
+        left, middle, right = (np.log(spectra[rows, peaks + step] + 1e-12) for step in (-1, 0, 1))
+        is_peak = (middle >= left) & (middle >= right)
+        offset = np.clip(0.5 * (left - right) / (left - 2.0 * middle + right - 1e-12), -0.5, 0.5)
+        pitches.append(((peaks + offset) * bin_hz / harmonic)[is_peak])
+        strength = np.exp(middle) / (spectra.max(axis=1) * np.sqrt(harmonic))
+        weights.append(strength[is_peak])
+    values, shares = np.concatenate(pitches), np.concatenate(weights)
+    if len(values) == 0:
+        return about_hz
+    order = np.argsort(values)
+    cumulative = np.cumsum(shares[order])
+    return float(values[order][np.searchsorted(cumulative, cumulative[-1] / 2.0)])
