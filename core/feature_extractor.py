@@ -13,6 +13,7 @@ Shape legend: B batch, M mel bands, F frames, H feature width.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -49,7 +50,8 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[B, I, M, F] to [B, O, M / 2, F / 2]."""
         y: Tensor = self.conv1(self.conv0(x))
-        return y + self.shortcut(downsample_2x(x))
+        shortcut: Tensor = self.shortcut(downsample_2x(x))
+        return y + shortcut
 
 
 class FeatureExtractor(nn.Module):
@@ -66,9 +68,7 @@ class FeatureExtractor(nn.Module):
         self.mel = mel
         widths = config.channels
         self.stem = Conv2dLayer(1, widths[0], 5, stride=2)
-        self.blocks = nn.Sequential(
-            *(ResidualBlock(i, o) for i, o in zip(widths, widths[1:], strict=False))
-        )
+        self.blocks = nn.Sequential(*(ResidualBlock(i, o) for i, o in pairwise(widths)))
         bands = mel.n_mels >> len(widths)
         self.squeeze = Conv2dLayer(widths[-1], widths[-1] // 2, 1)
         self.hidden = FullyConnectedLayer(widths[-1] * bands, config.h_dim, activation=True)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -88,7 +89,7 @@ class MappingNetwork(nn.Module):
         self.layers = nn.Sequential(
             *(
                 FullyConnectedLayer(i, o, activation=True, lr_multiplier=0.1)
-                for i, o in zip(widths, widths[1:], strict=False)
+                for i, o in pairwise(widths)
             )
         )
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -78,10 +79,7 @@ class Hypernetwork(nn.Module):
         self.config = config
         widths = [3 * config.h_dim] + [config.hidden_dim] * config.hidden_layers
         self.shared = nn.Sequential(
-            *(
-                FullyConnectedLayer(i, o, activation=True)
-                for i, o in zip(widths, widths[1:], strict=False)
-            )
+            *(FullyConnectedLayer(i, o, activation=True) for i, o in pairwise(widths))
         )
         self.blocks = nn.ModuleList(
             RefinementBlock(spec, config.hidden_dim, config.rank) for spec in layer_specs

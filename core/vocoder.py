@@ -59,7 +59,8 @@ class ConvNextBlock(nn.Module):
         """[B, F, D] to [B, F, D]."""
         y = self.depthwise(x.transpose(1, 2)).transpose(1, 2)
         y = self.contract(functional.gelu(self.expand(self.norm(y)), approximate="tanh"))
-        return x + self.scale * y
+        scaled: Tensor = self.scale * y
+        return x + scaled
 
 
 def harmonic_source(

@@ -59,24 +59,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> None:
     # Imported here so that --help and bad arguments answer at once.
+    from training import pipeline
     from training.config import load_config
-    from training.pipeline import TRAINED_STAGES, render_corpus, run_stage
-    from training.stages.bundle import write_bundle  # noqa: I001
-    from training.stages.evaluate import evaluate
 
     config = load_config(args.config, args.overrides)
     run_dir: Path = args.run_dir or Path("runs") / args.config.stem
     bundle_dir: Path = args.out or run_dir / "bundle"
     for name in STAGES if args.stage == "all" else (args.stage,):
         if name == "corpus":
-            render_corpus(config)
-        elif name in TRAINED_STAGES:
-            run_stage(name, config, run_dir, minutes=args.minutes, resume=args.resume)
+            pipeline.render_corpus(config.corpus, Path(config.corpus_dir))
+        elif name in pipeline.TRAINED_STAGES:
+            pipeline.run_stage(name, config, run_dir, minutes=args.minutes, resume=args.resume)
         elif name == "bundle":
-            write_bundle(config, run_dir, bundle_dir)
+            pipeline.bundle_run(config, run_dir, bundle_dir)
         else:
             model = bundle_dir if args.stage == "all" else args.model
-            evaluate(config, model, run_dir)
+            pipeline.evaluate_bundle(config, model, run_dir / "evaluate")
 
 
 if __name__ == "__main__":

@@ -62,6 +62,9 @@ class RunConfig:
 
     corpus_dir: str = "corpus/full"
     """Folder of the rendered corpus."""
+    train_without: tuple[str, ...] = ("OPL-3_FM_128M",)
+    """Note sources that are only evaluated on: OPL-3_FM_128M is CC-BY-SA, and nobody should have to
+    ask whether that reaches weights, or the instruments made with them."""
     seed: int = 0
     """Seed of initial weights, batches and noise."""
     precision: str = "bf16-mixed"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -53,9 +54,7 @@ class Discriminator(nn.Module):
         inputs = 1 + (LAYOUT_CHANNELS if config.use_layout else 0)
         self.layout = PitchLayout(mel)
         self.stem = Conv2dLayer(inputs, widths[0], 3)
-        self.blocks = nn.Sequential(
-            *(ResidualBlock(i, o) for i, o in zip(widths, widths[1:], strict=False))
-        )
+        self.blocks = nn.Sequential(*(ResidualBlock(i, o) for i, o in pairwise(widths)))
         cells = (mel.n_mels >> (len(widths) - 1)) * (mel.n_frames >> (len(widths) - 1))
         self.final_conv = Conv2dLayer(widths[-1] + 1, widths[-1] // 2, 3)
         self.hidden = FullyConnectedLayer(
@@ -85,7 +84,7 @@ class Discriminator(nn.Module):
         spread = x.float().std(dim=0, unbiased=False).mean().to(x.dtype)
         x = torch.cat([x, spread.expand(x.shape[0], 1, x.shape[2], x.shape[3])], dim=1)
         x = self.hidden(self.final_conv(x).flatten(1))
-        logits = self.head(x).squeeze(1).float()
+        logits: Tensor = self.head(x).squeeze(1).float()
         if self.config.use_projection:
             condition = torch.cat([encode_condition(midi_pitch, velocity), h], dim=1)
             embedded = self.condition(condition).float()

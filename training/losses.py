@@ -110,7 +110,9 @@ def least_squares_generator(fake_scores: Sequence[Tensor]) -> Tensor:
     return torch.stack(losses).mean()
 
 
-def least_squares_discriminator(real_scores: Sequence[Tensor], fake_scores: Sequence[Tensor]) -> Tensor:
+def least_squares_discriminator(
+    real_scores: Sequence[Tensor], fake_scores: Sequence[Tensor]
+) -> Tensor:
     """Least-squares discriminator loss over several discriminators."""
     losses = [
         (1.0 - real).square().mean() + fake.square().mean()

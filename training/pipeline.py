@@ -5,6 +5,8 @@ Each stage reads the weights that earlier stages left in the run folder and leav
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,14 +21,17 @@ from core.errors import CheckpointError
 from core.feature_extractor import FeatureExtractor
 from core.generator import Generator
 from core.hypernetwork import Hypernetwork
+from core.inference.model import NETWORK_NAMES
 from core.vocoder import Vocoder
 from training.config import ModelConfig, RunConfig, to_toml
-from training.corpus.build import build_corpus
+from training.corpus.build import CorpusConfig, build_corpus
 from training.corpus.splits import Split
 from training.data.dataset import CorpusSplit
 from training.discriminator import Discriminator
 from training.metrics.pitch_judge import PitchJudge
 from training.run_dir import RunDir
+from training.stages.bundle import training_record, write_bundle
+from training.stages.evaluate import evaluate
 from training.stages.feature_extractor import FeaturesStage
 from training.stages.generator import GeneratorStage
 from training.stages.hypernetwork import HypernetworkStage, HypernetworkStageConfig
@@ -35,6 +40,8 @@ from training.trainer import LoopConfig, Stage, TrainingError, train
 
 TRAINED_STAGES = ("features", "generator", "hypernetwork", "adversarial", "vocoder")
 """Stages with networks to train, in the order a full run takes them."""
+BUNDLE_LICENCE = "MIT"
+"""Licence of the weights; what they were trained on is listed beside it, with its licences."""
 TRAINED_IN: dict[str, tuple[str, ...]] = {
     "features": ("generator", "features"),
     "generator": ("generator",),
@@ -129,8 +136,8 @@ def run_stage(
     """
     fabric = make_fabric(config)
     corpus = Path(config.corpus_dir)
-    train_split = CorpusSplit(corpus, Split.TRAIN)
-    validation_split = CorpusSplit(corpus, Split.VALIDATION)
+    train_split = CorpusSplit(corpus, Split.TRAIN, config.train_without)
+    validation_split = CorpusSplit(corpus, Split.VALIDATION, config.train_without)
     networks = Networks(config.model, config.seed)
     stage, steps, halflife = _BUILDERS[name](
         fabric, networks, train_split, validation_split, config, run_dir
@@ -182,7 +189,9 @@ def _hypernetwork(
     fabric: Fabric, networks: Networks, train_split: CorpusSplit, validation: CorpusSplit,
     config: RunConfig, run_dir: Path,
 ) -> _Built:  # fmt: skip
-    return _refinement(fabric, networks, train_split, validation, config, run_dir, config.hypernetwork)
+    return _refinement(
+        fabric, networks, train_split, validation, config, run_dir, config.hypernetwork
+    )
 
 
 def _adversarial(
@@ -191,7 +200,9 @@ def _adversarial(
 ) -> _Built:  # fmt: skip
     networks.load(run_dir, "hypernetwork", stages=("hypernetwork",))
     networks.load(run_dir, "discriminator", stages=("generator",))
-    return _refinement(fabric, networks, train_split, validation, config, run_dir, config.adversarial)
+    return _refinement(
+        fabric, networks, train_split, validation, config, run_dir, config.adversarial
+    )
 
 
 def _refinement(
@@ -226,17 +237,62 @@ _BUILDERS: dict[str, _Builder] = {
 }
 
 
-def render_corpus(config: RunConfig) -> None:
-    """Render the corpus of a configuration into its ``corpus_dir`` unless it is there already.
+def render_corpus(config: CorpusConfig, out: Path) -> None:
+    """Render a corpus unless it is there already.
 
     Raises:
-        CorpusError: A source is missing, or the folder holds a corpus of another configuration.
+        CorpusError: A source is missing.
     """
-    out = Path(config.corpus_dir)
     if (out / "corpus.json").is_file():
         return
     with Progress(*Progress.get_default_columns(), console=Console(stderr=True)) as progress:
         task = progress.add_task("corpus", total=None)
         build_corpus(
-            config.corpus, out, lambda done, total: progress.update(task, completed=done, total=total)
+            config, out, lambda done, total: progress.update(task, completed=done, total=total)
         )
+
+
+def bundle_run(config: RunConfig, run_dir: Path, out: Path) -> Path:
+    """Bundle the newest weights of a run.
+
+    Args:
+        config: The run's configuration.
+        run_dir: Its folder.
+        out: Folder for bundle and judge.
+
+    Returns:
+        The bundle's path.
+
+    Raises:
+        TrainingError: A network was not trained yet.
+        CheckpointError: The bundle cannot be written.
+    """
+    networks = Networks(config.model, config.seed)
+    for name in (*NETWORK_NAMES, "judge"):
+        networks.load(run_dir, name)
+    corpus = Path(config.corpus_dir)
+    summary = json.loads((corpus / "corpus.json").read_text(encoding="utf-8"))
+    header = {
+        "licence": BUNDLE_LICENCE,
+        "corpus": summary,
+        "trained_without": list(config.train_without),
+        "training": training_record(run_dir, TRAINED_STAGES),
+    }
+    chosen = {name: getattr(networks, name) for name in NETWORK_NAMES}
+    train_split = CorpusSplit(corpus, Split.TRAIN, config.train_without)
+    return write_bundle(out, chosen, networks.judge, train_split, header)
+
+
+def evaluate_bundle(config: RunConfig, model: Path | None, out: Path) -> None:
+    """Print and keep the quality table of a bundle.
+
+    Where the corpus was not rendered, its test notes alone are.
+
+    Raises:
+        CoreError: Something needed is missing; the message says what.
+    """
+    corpus = Path(config.corpus_dir)
+    if not (corpus / "corpus.json").is_file():
+        corpus = corpus.with_name(f"{corpus.name}-test")
+        render_corpus(dataclasses.replace(config.corpus, splits=(Split.TEST,)), corpus)
+    evaluate(model, corpus, config.evaluate, out)

@@ -72,14 +72,12 @@ class RunDir:
             picture = ((mel[::-1] + 1.0) / 2.0).clip(0.0, 1.0)
             self._board().add_image(name, picture, step, dataformats="HW")
 
-    def log_audio(
-        self, name: str, step: int, audio: NDArray[np.float32], sample_rate: int
-    ) -> None:
+    def log_audio(self, name: str, step: int, audio: NDArray[np.float32], sample_rate: int) -> None:
         """A waveform [T] to listen to."""
         if self.is_writer:
             self._board().add_audio(name, audio[None].clip(-1.0, 1.0), step, sample_rate)
 
     def _board(self) -> SummaryWriter:
         if self._tensorboard is None:
-            self._tensorboard = SummaryWriter(str(self.folder / "tensorboard"))  # type: ignore[no-untyped-call]
+            self._tensorboard = SummaryWriter(str(self.folder / "tensorboard"))
         return self._tensorboard

@@ -76,8 +76,9 @@ class Stage(ABC):
     def validate(self, networks: Mapping[str, nn.Module]) -> dict[str, float]:
         """Measures on the validation split with the averaged networks."""
 
+    @abstractmethod
     def show(self, networks: Mapping[str, nn.Module], run: RunDir, step: int) -> None:
-        """Pictures and sounds of the averaged networks; none unless a stage has some."""
+        """Put pictures and sounds of the averaged networks on TensorBoard."""
 
 
 def averaged_copy(networks: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
@@ -185,7 +186,9 @@ def train(stage: Stage, fabric: Fabric, run: RunDir, config: LoopConfig, *, resu
             counted += 1
             if any(not math.isfinite(total) for total in totals.values()):
                 bad = next(name for name, total in totals.items() if not math.isfinite(total))
-                raise TrainingError(f"Loss '{bad}' is not finite at step {step}; nothing was saved.")
+                raise TrainingError(
+                    f"Loss '{bad}' is not finite at step {step}; nothing was saved."
+                )
             now = time.monotonic()
             over = config.minutes is not None and now - started >= config.minutes * 60.0
             over = bool(fabric.broadcast(over)) if fabric.world_size > 1 else over
@@ -211,9 +214,7 @@ def train(stage: Stage, fabric: Fabric, run: RunDir, config: LoopConfig, *, resu
     return step
 
 
-def _save_state(
-    stage: Stage, averaged: Mapping[str, nn.Module], run: RunDir, step: int
-) -> None:
+def _save_state(stage: Stage, averaged: Mapping[str, nn.Module], run: RunDir, step: int) -> None:
     if not run.is_writer:
         return
     plain = {name: plain_module(network) for name, network in stage.networks.items()}

@@ -20,6 +20,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -197,7 +198,8 @@ class SynthesisEngine:
     ) -> Instrument:
         """Render every note of a request.
 
-        Each note depends on the mix and the request's settings alone, not on the other notes.
+        Each note depends on the mix and the request's settings alone; the other notes of a request
+        change it by rounding at most.
 
         Args:
             request: What to render.
@@ -219,7 +221,7 @@ class SynthesisEngine:
             if cancel is not None and cancel.is_set():
                 raise RenderCancelled("Rendering was cancelled; no note was kept.")
             batch = notes[first : first + NOTES_PER_BATCH]
-            audio = self._attempt(lambda batch=batch: self._render_batch(request, batch))
+            audio = self._attempt(partial(self._render_batch, request, batch))
             rendered += [_finish(a, length, loudness_db, self.sample_rate) for a in audio]
             if progress is not None:
                 progress(len(rendered), len(notes))
@@ -345,9 +347,7 @@ class SynthesisEngine:
         return refined
 
     @torch.inference_mode()
-    def _render_batch(
-        self, request: RenderRequest, notes: Sequence[int]
-    ) -> NDArray[np.float32]:
+    def _render_batch(self, request: RenderRequest, notes: Sequence[int]) -> NDArray[np.float32]:
         """Waveforms [B, T] of some notes."""
         refined = self._refine(request)
         generator = torch.Generator().manual_seed(request.seed)
@@ -360,7 +360,9 @@ class SynthesisEngine:
         n_samples = self._model.mel.n_samples
         noise = torch.stack(
             [
-                torch.randn(n_samples, generator=torch.Generator().manual_seed(_note_seed(request, n)))
+                torch.randn(
+                    n_samples, generator=torch.Generator().manual_seed(_note_seed(request, n))
+                )
                 for n in notes
             ]
         )

@@ -24,7 +24,9 @@ from core.hypernetwork import Hypernetwork, HypernetworkConfig
 from core.mel import MelConfig
 from core.vocoder import Vocoder, VocoderConfig
 
-SHIPPED_MODEL = Path(__file__).resolve().parents[2] / "resources/models/hyperganstrument.safetensors"
+SHIPPED_MODEL = (
+    Path(__file__).resolve().parents[2] / "resources/models/hyperganstrument.safetensors"
+)
 """The bundle that comes with the program."""
 NETWORK_NAMES = ("features", "generator", "hypernetwork", "vocoder")
 """Networks of a bundle."""

@@ -72,6 +72,7 @@ def demodulation(weight: Tensor, styles: Tensor, eps: float = 1e-8) -> Tensor:
     Args:
         weight: [T, O, I, k, k], one weight per timbre.
         styles: [T, K, I], K notes per timbre.
+        eps: Keeps the factor finite.
 
     Returns:
         [T, K, O] (StyleGAN2, eq. 3).

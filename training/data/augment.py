@@ -44,7 +44,9 @@ class AugmentConfig:
                 raise ParameterError(f"augment.{name} = {value} must lie between 0 and 1.")
 
 
-def shared_change(config: AugmentConfig, mel: MelConfig, count: int, rng: torch.Generator) -> Tensor:
+def shared_change(
+    config: AugmentConfig, mel: MelConfig, count: int, rng: torch.Generator
+) -> Tensor:
     """Equaliser and decay that make new timbres of known instruments.
 
     Args:
@@ -92,7 +94,9 @@ def disturb_source(
     gain = (chance(1, 1) * 2.0 - 1.0) * config.gain_db / mel.db_per_unit
     disturbed = torch.where(mels > -1.0, mels + gain, mels)
     level_db = config.noise_db - 25.0 * chance(1, 1)
-    colour_db = (chance(1, 1) - 0.5) * 30.0 * torch.linspace(-1, 1, mel.n_mels, device=device)[:, None]
+    colour_db = (
+        (chance(1, 1) - 0.5) * 30.0 * torch.linspace(-1, 1, mel.n_mels, device=device)[:, None]
+    )
     noise = (level_db + colour_db) / mel.db_per_unit + 1.0
     flutter = torch.randn(mels.shape, generator=rng).to(device) * (3.0 / mel.db_per_unit)
     noisy = torch.maximum(disturbed, noise + flutter)

@@ -52,12 +52,13 @@ class CorpusSplit:
     Args:
         folder: A corpus written by ``python -m training corpus``.
         split: The only split whose notes can be reached through this object.
+        without: Names of note sources to leave out.
 
     Raises:
         CorpusError: No corpus there, a damaged one, or a note whose label contradicts the rule.
     """
 
-    def __init__(self, folder: Path, split: Split) -> None:
+    def __init__(self, folder: Path, split: Split, without: Sequence[str] = ()) -> None:
         index = folder / "notes.jsonl"
         if not index.is_file():
             raise CorpusError(
@@ -70,7 +71,9 @@ class CorpusSplit:
             self._mels = np.load(folder / "mels.npy", mmap_mode="r")
             self._audio = np.load(folder / "audio.npy", mmap_mode="r")
         except (OSError, ValueError) as error:
-            raise CorpusError(f"The corpus in {folder} is damaged ({error}); render it again.") from error
+            raise CorpusError(
+                f"The corpus in {folder} is damaged ({error}); render it again."
+            ) from error
         if not len(labels) == len(self._mels) == len(self._audio):
             raise CorpusError(f"The corpus in {folder} is incomplete; render it again.")
         for label in labels:
@@ -79,7 +82,11 @@ class CorpusSplit:
                     f"{label['instrument']} is labelled {label['split']} against the split rule; "
                     "render the corpus again."
                 )
-        rows = [i for i, label in enumerate(labels) if label["split"] == split]
+        rows = [
+            i
+            for i, label in enumerate(labels)
+            if label["split"] == split and label["source"] not in without
+        ]
         if not rows:
             raise CorpusError(f"The corpus in {folder} has no {split} notes; render a larger one.")
         chosen = [labels[i] for i in rows]

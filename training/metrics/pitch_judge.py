@@ -1,5 +1,6 @@
-"""Independent pitch classifier: says which note a mel is, and gives the features of the Fréchet
-distance. It shares no weight with the networks it judges.
+"""Independent pitch classifier: which note a mel is, and features for the Fréchet distance.
+
+It shares no weight with the networks it judges.
 
 Papers: pitch accuracy and Fréchet distance as in GANSynth (arXiv 1902.08710, section 4).
 
@@ -9,6 +10,7 @@ Shape legend: B batch, M mel bands, F frames, D feature width.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -41,11 +43,10 @@ class PitchJudge(nn.Module):
 
     def __init__(self, config: PitchJudgeConfig, mel: MelConfig) -> None:
         super().__init__()
+        self.config = config
         widths = config.channels
         self.stem = Conv2dLayer(1, widths[0], 5, stride=2)
-        self.blocks = nn.Sequential(
-            *(ResidualBlock(i, o) for i, o in zip(widths, widths[1:], strict=False))
-        )
+        self.blocks = nn.Sequential(*(ResidualBlock(i, o) for i, o in pairwise(widths)))
         bands = mel.n_mels >> len(widths)
         self.hidden = FullyConnectedLayer(
             2 * widths[-1] * bands, config.feature_dim, activation=True

@@ -25,6 +25,7 @@ from training import losses
 from training.data.augment import AugmentConfig, disturb_source
 from training.data.dataset import CorpusSplit, NoteBatch, step_rng
 from training.metrics.pitch_judge import NOTES, PitchJudge
+from training.run_dir import RunDir
 from training.trainer import Stage, clip_and_step, cosine_share, set_learning_rates
 
 
@@ -161,11 +162,14 @@ class FeaturesStage(Stage):
         indices = self.validation_split.draw(rng, 48, 4)
         batch: NoteBatch = self.validation_split.batch(indices).to(self.fabric.device)
         with self.fabric.autocast():
-            h = torch.cat([networks["features"](m[:, None]) for m in batch.mel.split(32)])
-            logits = torch.cat([networks["judge"](m[:, None]) for m in batch.mel.split(32)])
+            h = torch.cat([networks["features"](m[:, None]) for m in torch.split(batch.mel, 32)])
+            logits = torch.cat([networks["judge"](m[:, None]) for m in torch.split(batch.mel, 32)])
         grouped = h.reshape(48, 4, -1)
         within = (grouped[:, :, None] - grouped[:, None]).norm(dim=-1).sum() / (48 * 4 * 3)
         centers = grouped[:, 0]
         between = torch.cdist(centers, centers).sum() / (48 * 47)
         judged = (logits.argmax(dim=1) == batch.midi_pitch.round().long()).float().mean()
         return {"within_to_between": float(within / between), "judge_accuracy": float(judged)}
+
+    def show(self, networks: Mapping[str, nn.Module], run: RunDir, step: int) -> None:
+        """Nothing to see or hear: features are numbers."""

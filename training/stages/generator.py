@@ -30,7 +30,7 @@ from training.data.dataset import CorpusSplit, NoteBatch, step_rng
 from training.discriminator import Discriminator
 from training.metrics.pitch_judge import NOTES
 from training.run_dir import RunDir
-from training.trainer import Stage, clip_and_step, cosine_share, set_learning_rates, plain_module
+from training.trainer import Stage, clip_and_step, cosine_share, plain_module, set_learning_rates
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -245,7 +245,9 @@ class GeneratorStage(Stage):
                 z = torch.zeros(len(batch_h), self.z_dim, device=batch_h.device)
                 rendered = networks["generator"](z, target.midi_pitch, target.velocity, batch_h)
                 error = (rendered[:, 0] - target.mel).square().mean(dim=(1, 2)).sqrt()
-                measures[f"{name}_rmse_db"] = float(error.mean()) * self.validation_split.mel.db_per_unit
+                measures[f"{name}_rmse_db"] = (
+                    float(error.mean()) * self.validation_split.mel.db_per_unit
+                )
         return measures
 
     @torch.no_grad()
@@ -311,7 +313,9 @@ def discriminator_step(
         # the one backward below still reaches the wrapper's parameters.
         real = real.clone().requires_grad_(True)
         with torch.autocast(real.device.type, enabled=False):
-            logits = plain_module(discriminator)(real, target.midi_pitch, target.velocity, h.float())
+            logits = plain_module(discriminator)(
+                real, target.midi_pitch, target.velocity, h.float()
+            )
             penalty = losses.r1_penalty(logits, real)
         loss = loss + penalty * (0.5 * r1_weight * r1_every)
         reported["r1"] = penalty
@@ -336,5 +340,5 @@ def validation_pairs(
     indices = split.draw(step_rng(0, 0, 0), count, 2).reshape(count, 2)
     source = split.batch(indices[:, 0]).to(device)
     with torch.no_grad():
-        h = torch.cat([features(mel[:, None]) for mel in source.mel.split(16)])
+        h = torch.cat([features(mel[:, None]) for mel in torch.split(source.mel, 16)])
     return [("same", h, source), ("cross", h, split.batch(indices[:, 1]).to(device))]

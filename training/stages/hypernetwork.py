@@ -67,7 +67,7 @@ class HypernetworkStageConfig:
 @torch.no_grad()
 def refine(
     features: nn.Module,
-    generator: nn.Module,
+    generator: Generator,
     hypernetwork: nn.Module,
     h: Tensor,
     midi_pitch: Tensor,
@@ -93,7 +93,7 @@ def refine(
 
 @torch.no_grad()
 def initial_features(
-    features: nn.Module, generator: nn.Module, h: Tensor, midi_pitch: Tensor, velocity: Tensor
+    features: nn.Module, generator: Generator, h: Tensor, midi_pitch: Tensor, velocity: Tensor
 ) -> Tensor:
     """h_init = f(G(0, p, h)), [T, H]."""
     z = torch.zeros(len(h), generator.config.z_dim, device=h.device)
@@ -131,7 +131,8 @@ class HypernetworkStage(Stage):
         self.fabric, self.config, self.augment = fabric, config, augment
         self.train_split, self.validation_split = train, validation
         self.features = fabric.to_device(features.requires_grad_(False)).eval()
-        self.generator = fabric.to_device(generator.requires_grad_(False)).eval()
+        self.generator = generator.requires_grad_(False).eval()
+        fabric.to_device(self.generator)
         self.base_rates = {"hypernetwork": config.learning_rate}
         modules: dict[str, nn.Module] = {"hypernetwork": hypernetwork}
         if config.adversarial_weight > 0.0:
@@ -219,7 +220,9 @@ class HypernetworkStage(Stage):
     ) -> list[tuple[str, NoteBatch, Tensor, Tensor]]:
         results = []
         with self.fabric.autocast():
-            pairs = validation_pairs(self.validation_split, self.features, self.fabric.device, count)
+            pairs = validation_pairs(
+                self.validation_split, self.features, self.fabric.device, count
+            )
             source = pairs[0][2]
             h = pairs[0][1]
             offsets = refine(

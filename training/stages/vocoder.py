@@ -24,7 +24,7 @@ from core.vocoder import Vocoder
 from training import losses
 from training.data.dataset import CorpusSplit, step_rng
 from training.run_dir import RunDir
-from training.trainer import Stage, clip_and_step, cosine_share, set_learning_rates, plain_module
+from training.trainer import Stage, clip_and_step, cosine_share, plain_module, set_learning_rates
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,0 +1,351 @@
+"""Notes of SoundFont presets, played in this process by FluidSynth.
+
+Reverb and chorus are off, sample interpolation is of the highest order, and the synthesizer is reset
+between notes, so that every note is alone in its window.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from ctypes import c_int, c_void_p
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.corpus.source import (
+    N_SAMPLES,
+    SAMPLE_RATE,
+    CorpusError,
+    Note,
+    NoteGrid,
+    RenderedNote,
+    find_onset,
+    hash_file,
+    prepare_note,
+)
+from training.corpus.splits import Split, is_melodic, split_of
+
+GAIN = 0.5
+"""FluidSynth's output gain; the samples are floats, so nothing clips."""
+INTERPOLATION_ORDER = 7
+"""FluidSynth's best interpolation: 7th order sinc."""
+BEND_UNITS_PER_SEMITONE = 4096
+"""Pitch wheel steps for a semitone at the default range of two."""
+BLOCK_SAMPLES = 64
+"""FluidSynth renders in blocks of this length; all that is rendered is a multiple of it."""
+MAX_LATENCY_SAMPLES = 8192
+"""Longest silence cut from the start of a note (block latency, delay generators)."""
+BREATH_CONTROLLER = 2
+"""Controller that sets the loudness of MuseScore's expressive presets."""
+
+
+@dataclass(frozen=True, slots=True)
+class FontFacts:
+    """What is known about a published soundfont."""
+
+    package: str
+    """Debian package that installs it."""
+    licence: str
+    """SPDX identifier."""
+    tuning_cents: float = 0.0
+    """Tuning common to all of its presets."""
+
+
+KNOWN_FONTS = {
+    "FluidR3_GM": FontFacts("fluid-soundfont-gm", "MIT"),
+    "MuseScore_General_Full": FontFacts("musescore-general-soundfont-lossless", "MIT"),
+    "OPL-3_FM_128M": FontFacts("opl3-soundfont", "CC-BY-SA-4.0", tuning_cents=-9.1),
+}
+"""Soundfonts that the shipped configs name. The tuning is measured: 56 OPL-3 presets at three keys
+each have their median at -9 cents and their quartiles within half a cent of it."""
+UNKNOWN_FONT = FontFacts("", "unknown")
+"""Facts about any other soundfont."""
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """Keys and velocities (both inclusive) that make a preset sound."""
+
+    low_key: int
+    high_key: int
+    low_velocity: int
+    high_velocity: int
+
+    def intersect(self, other: Zone) -> Zone:
+        """The keys and velocities inside both zones."""
+        return Zone(
+            max(self.low_key, other.low_key),
+            min(self.high_key, other.high_key),
+            max(self.low_velocity, other.low_velocity),
+            min(self.high_velocity, other.high_velocity),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Preset:
+    """One melodic instrument of a soundfont."""
+
+    bank: int
+    program: int
+    name: str
+    zones: tuple[Zone, ...]
+
+    def sounds_at(self, key: int, velocity: int) -> bool:
+        """Whether any zone answers this key and velocity."""
+        return any(
+            zone.low_key <= key <= zone.high_key
+            and zone.low_velocity <= velocity <= zone.high_velocity
+            for zone in self.zones
+        )
+
+
+def _zones(bags: Sequence[Any], target: str) -> list[tuple[Zone, Any]]:
+    """Zones of SoundFont bags with what each one plays; a first bag without target is the default."""
+    default = Zone(0, 127, 0, 127)
+    zones = []
+    for index, bag in enumerate(bags):
+        keys = bag.key_range or (default.low_key, default.high_key)
+        velocities = bag.velocity_range or (default.low_velocity, default.high_velocity)
+        zone = Zone(keys[0], keys[1], velocities[0], velocities[1])
+        played = getattr(bag, target)
+        if played is not None:
+            zones.append((zone, played))
+        elif index == 0:
+            default = zone
+    return zones
+
+
+def list_presets(path: Path) -> list[Preset]:
+    """Melodic presets of a soundfont, by bank and program.
+
+    Raises:
+        CorpusError: The file is missing or no SoundFont.
+    """
+    with warnings.catch_warnings():
+        # sf2utils reads RIFF with the standard library's deprecated chunk module.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from sf2utils.sf2parse import Sf2File  # training extra
+
+    if not path.is_file():
+        package = KNOWN_FONTS.get(path.stem, UNKNOWN_FONT).package
+        remedy = (
+            f"install the Debian package {package}" if package else "check soundfonts in the config"
+        )
+        raise CorpusError(f"Soundfont {path} does not exist; {remedy}.")
+    presets = []
+    try:
+        with path.open("rb") as file:
+            for entry in Sf2File(file).presets:
+                if entry.name == "EOP" or not is_melodic(entry.bank, entry.preset):
+                    continue
+                zones = tuple(
+                    outer.intersect(inner)
+                    for outer, instrument in _zones(entry.bags, "instrument")
+                    for inner, _ in _zones(instrument.bags, "sample")
+                )
+                presets.append(
+                    Preset(bank=entry.bank, program=entry.preset, name=entry.name, zones=zones)
+                )
+    except (ValueError, TypeError, EOFError, OSError, AttributeError, LookupError) as error:
+        raise CorpusError(f"{path} is damaged or no SoundFont 2 file ({error}).") from error
+    return sorted(presets, key=lambda preset: (preset.bank, preset.program))
+
+
+class FontPlayer:
+    """FluidSynth with one soundfont.
+
+    Args:
+        path: The soundfont.
+
+    Raises:
+        CorpusError: FluidSynth's library is not installed or refuses the soundfont.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            import fluidsynth  # training extra
+        except ImportError as error:
+            raise CorpusError(
+                f"FluidSynth cannot be loaded ({error}); install the Debian package libfluidsynth3 "
+                "and the Python package pyfluidsynth."
+            ) from error
+        cfunc = fluidsynth.cfunc
+        self._write_float = cfunc(
+            "fluid_synth_write_float", c_int,
+            ("synth", c_void_p, 1), ("len", c_int, 1),
+            ("lout", c_void_p, 1), ("loff", c_int, 1), ("lincr", c_int, 1),
+            ("rout", c_void_p, 1), ("roff", c_int, 1), ("rincr", c_int, 1),
+        )  # fmt: skip
+        set_interpolation = cfunc(
+            "fluid_synth_set_interp_method", c_int,
+            ("synth", c_void_p, 1), ("chan", c_int, 1), ("method", c_int, 1),
+        )  # fmt: skip
+        options = {
+            "synth.reverb.active": 0,
+            "synth.chorus.active": 0,
+            "synth.lock-memory": 0,
+        }
+        self._synth = fluidsynth.Synth(gain=GAIN, samplerate=SAMPLE_RATE, channels=16, **options)
+        self._font_id = self._synth.sfload(str(path))
+        if self._font_id < 0:
+            self._synth.delete()
+            raise CorpusError(f"FluidSynth cannot load the soundfont {path}; the file is damaged.")
+        self._set_interpolation = set_interpolation
+        self._all_sounds_off = fluidsynth.fluid_synth_all_sounds_off
+
+    def close(self) -> None:
+        """Free the synthesizer and the soundfont's memory."""
+        self._synth.delete()
+
+    def play(
+        self, bank: int, program: int, key: int, velocity: int, bend: int = 0
+    ) -> NDArray[np.float32]:
+        """Play one key, held through the window.
+
+        Args:
+            bank: Preset's bank.
+            program: Preset's program, 0 to 127.
+            key: MIDI key, 0 to 127.
+            velocity: 1 to 127.
+            bend: Pitch wheel, -8192 to 8191 (4096 = one semitone).
+
+        Returns:
+            Mono mix, not normalised, silence at the start cut, [N_SAMPLES].
+        """
+        synth = self._synth
+        # A reset alone lets sounding notes run out; silencing them takes one internal block.
+        self._all_sounds_off(synth.synth, -1)
+        self._write(BLOCK_SAMPLES)
+        synth.system_reset()
+        self._set_interpolation(synth.synth, -1, INTERPOLATION_ORDER)
+        synth.program_select(0, self._font_id, bank, program)
+        synth.pitch_bend(0, bend)
+        synth.cc(0, BREATH_CONTROLLER, velocity)
+        synth.noteon(0, key, velocity)
+        stereo = self._write(N_SAMPLES + MAX_LATENCY_SAMPLES)
+        mono: NDArray[np.float32] = (stereo[0] + stereo[1]) * np.float32(0.5)
+        start = min(find_onset(mono), MAX_LATENCY_SAMPLES)
+        return mono[start : start + N_SAMPLES]
+
+    def _write(self, n_samples: int) -> NDArray[np.float32]:
+        """Let the synthesizer run; its output [2, n_samples]."""
+        stereo = np.zeros((2, n_samples), np.float32)
+        left, right = (channel.ctypes.data_as(c_void_p) for channel in stereo)
+        self._write_float(self._synth.synth, n_samples, left, 0, 1, right, 0, 1)
+        return stereo
+
+
+class _FontCache:
+    """Keeps this process's latest soundfont in memory.
+
+    FluidSynth shares the samples of a loaded file, so further players of it open quickly. Each
+    preset gets a fresh player: FluidSynth's voices keep a little filter state from note to note,
+    and a preset must not sound different after another one.
+    """
+
+    def __init__(self) -> None:
+        self._path: Path | None = None
+        self._keeper: FontPlayer | None = None
+
+    def fresh_player(self, path: Path) -> FontPlayer:
+        """A player that has played nothing yet; to be closed by the caller."""
+        if self._path != path:
+            if self._keeper is not None:
+                self._keeper.close()
+            self._path, self._keeper = None, None
+            self._keeper = FontPlayer(path)
+            self._path = path
+        return FontPlayer(path)
+
+
+_font_cache = _FontCache()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PresetJob:
+    """All notes of one preset."""
+
+    path: Path
+    """The soundfont."""
+    preset: Preset
+    grid: NoteGrid
+
+    @property
+    def instrument(self) -> str:
+        """Identity, e.g. ``FluidR3_GM/000-011``."""
+        return f"{self.path.stem}/{self.preset.bank:03d}-{self.preset.program:03d}"
+
+    @property
+    def program(self) -> int:
+        """The preset's General MIDI program."""
+        return self.preset.program
+
+    def render(self) -> Iterator[RenderedNote]:
+        """Render the preset's notes, keys upwards, velocities in the grid's order."""
+        grid, preset = self.grid, self.preset
+        rng = grid.rng(self.instrument)
+        player = _font_cache.fresh_player(self.path)
+        tuning = KNOWN_FONTS.get(self.path.stem, UNKNOWN_FONT).tuning_cents / 100.0
+        try:
+            for key in grid.draw_keys(rng):
+                for velocity in grid.velocities:
+                    bend = round(grid.draw_detune(rng) * BEND_UNITS_PER_SEMITONE)
+                    if not preset.sounds_at(key, velocity):
+                        continue
+                    audio = prepare_note(
+                        player.play(preset.bank, preset.program, key, velocity, bend)
+                    )
+                    if audio is None:
+                        continue
+                    note = Note(
+                        instrument=self.instrument,
+                        source=self.path.stem,
+                        name=preset.name,
+                        program=preset.program,
+                        split=split_of(preset.program),
+                        midi_pitch=key + tuning + bend / BEND_UNITS_PER_SEMITONE,
+                        velocity=velocity,
+                    )
+                    yield RenderedNote(note=note, audio=audio)
+        finally:
+            player.close()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SoundFontSource:
+    """The melodic presets of a soundfont."""
+
+    path: Path
+    grid: NoteGrid
+    presets_per_split: int | None = None
+    """Take only the first presets of each split; None takes all."""
+
+    @property
+    def name(self) -> str:
+        """The file's stem."""
+        return self.path.stem
+
+    @property
+    def licence(self) -> str:
+        """Licence of a known soundfont."""
+        return KNOWN_FONTS.get(self.name, UNKNOWN_FONT).licence
+
+    def sha256(self) -> str:
+        """Hash of the file."""
+        return hash_file(self.path)
+
+    def jobs(self) -> list[PresetJob]:
+        """One job for each preset, by bank and program."""
+        taken: Counter[Split] = Counter()
+        jobs = []
+        for preset in list_presets(self.path):
+            split = split_of(preset.program)
+            taken[split] += 1
+            if self.presets_per_split is None or taken[split] <= self.presets_per_split:
+                jobs.append(PresetJob(path=self.path, preset=preset, grid=self.grid))
+        return jobs
