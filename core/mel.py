@@ -134,5 +134,6 @@ class MelSpectrogram(nn.Module):
     def from_magnitudes(self, magnitudes: Tensor) -> Tensor:
         """Normalised log-mel [B, M, F] of STFT magnitudes [B, K, F]."""
         floor = 10.0 ** (self.config.floor_db / 20.0)
-        bands = torch.matmul(self.filters, magnitudes).clamp_min(floor)
+        with torch.autocast(magnitudes.device.type, enabled=False):
+            bands = torch.matmul(self.filters, magnitudes.float()).clamp_min(floor)
         return torch.log10(bands) * (20.0 / self.config.db_per_unit) + 1.0

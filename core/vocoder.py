@@ -151,7 +151,8 @@ class Vocoder(nn.Module):
         filters = self.layout.filters  # [M, K]
         weights = filters / filters.sum(dim=0, keepdim=True).clamp_min(1e-3)
         decibels = (mel - 1.0) * self.mel.db_per_unit
-        return torch.matmul(weights.T, decibels)
+        with torch.autocast(mel.device.type, enabled=False):
+            return torch.matmul(weights.T, decibels)
 
     def forward(
         self, mel: Tensor, midi_pitch: Tensor, noise: Tensor, start: Tensor | None = None

@@ -11,7 +11,7 @@ from core.errors import CoreError, ParameterError
 from training.memory import keep_freed_memory
 
 STAGES = (
-    "corpus", "features", "generator", "hypernetwork", "adversarial", "vocoder", "bundle",
+    "corpus", "features", "generator", "hypernetwork", "adversarial", "vocoder", "judge", "bundle",
     "evaluate",
 )  # fmt: skip
 """In the order a full run takes them; ``all`` runs every one."""

@@ -30,6 +30,7 @@ from training.stages.evaluate import EvaluateConfig
 from training.stages.feature_extractor import FeaturesConfig
 from training.stages.generator import GeneratorStageConfig
 from training.stages.hypernetwork import HypernetworkStageConfig
+from training.stages.judge import JudgeStageConfig
 from training.stages.vocoder import VocoderStageConfig
 
 DataclassT = TypeVar("DataclassT")
@@ -87,6 +88,7 @@ class RunConfig:
     hypernetwork: HypernetworkStageConfig = HypernetworkStageConfig()
     adversarial: HypernetworkStageConfig = HypernetworkStageConfig()
     vocoder: VocoderStageConfig = VocoderStageConfig()
+    judge: JudgeStageConfig = JudgeStageConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
 
 

@@ -35,10 +35,11 @@ from training.stages.evaluate import evaluate
 from training.stages.feature_extractor import FeaturesStage
 from training.stages.generator import GeneratorStage
 from training.stages.hypernetwork import HypernetworkStage, HypernetworkStageConfig
+from training.stages.judge import JudgeStage
 from training.stages.vocoder import VocoderStage
 from training.trainer import LoopConfig, Stage, TrainingError, train
 
-TRAINED_STAGES = ("features", "generator", "hypernetwork", "adversarial", "vocoder")
+TRAINED_STAGES = ("features", "generator", "hypernetwork", "adversarial", "vocoder", "judge")
 """Stages with networks to train, in the order a full run takes them."""
 BUNDLE_LICENCE = "MIT"
 """Licence of the weights; what they were trained on is listed beside it, with its licences."""
@@ -48,7 +49,7 @@ TRAINED_IN: dict[str, tuple[str, ...]] = {
     "discriminator": ("adversarial", "generator"),
     "hypernetwork": ("adversarial", "hypernetwork"),
     "vocoder": ("vocoder",),
-    "judge": ("features",),
+    "judge": ("judge",),
 }
 """Where to look for a network's weights, the newest stage first."""
 
@@ -167,7 +168,7 @@ def _features(
     del run_dir
     recipe = config.features
     stage = FeaturesStage(
-        fabric, networks.features, networks.judge, train_split, validation, recipe, config.augment
+        fabric, networks.features, train_split, validation, recipe, config.augment
     )
     return stage, recipe.steps, recipe.ema_halflife_steps
 
@@ -228,12 +229,23 @@ def _vocoder(
     return stage, recipe.steps, recipe.ema_halflife_steps
 
 
+def _judge(
+    fabric: Fabric, networks: Networks, train_split: CorpusSplit, validation: CorpusSplit,
+    config: RunConfig, run_dir: Path,
+) -> _Built:  # fmt: skip
+    del run_dir
+    recipe = config.judge
+    stage = JudgeStage(fabric, networks.judge, train_split, validation, recipe, config.augment)
+    return stage, recipe.steps, recipe.ema_halflife_steps
+
+
 _BUILDERS: dict[str, _Builder] = {
     "features": _features,
     "generator": _generator,
     "hypernetwork": _hypernetwork,
     "adversarial": _adversarial,
     "vocoder": _vocoder,
+    "judge": _judge,
 }
 
 

@@ -135,7 +135,7 @@ def clip_and_step(
     optimizer.zero_grad(set_to_none=True)
     if not torch.isfinite(loss):
         raise TrainingError(
-            f"The loss is {float(loss)} before the step; lower the learning rate and resume."
+            f"The loss is {float(loss.detach())} before the step; lower the learning rate and resume."
         )
     fabric.backward(loss)
     norm = nn.utils.clip_grad_norm_(network.parameters(), limit)

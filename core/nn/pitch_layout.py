@@ -54,7 +54,8 @@ class PitchLayout(nn.Module):
         f0 = midi_to_f0_hz(midi_pitch.float())[:, None]
         partial = (self.bins_hz / f0).round().clamp_min(1.0)
         distance = (self.bins_hz - partial * f0) / self.bin_width_hz
-        pulses = torch.matmul(_hann_lobe(distance), self.filters.T)  # [B, M]
+        with torch.autocast(f0.device.type, enabled=False):
+            pulses = torch.matmul(_hann_lobe(distance), self.filters.T)  # [B, M]
         pulse_train = torch.log10(pulses + 1e-3) / 1.5 + 0.5
         ratio = self.centers_hz / f0
         octaves = torch.log2(ratio) / 4.0

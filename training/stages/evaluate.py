@@ -121,7 +121,7 @@ class Evaluation:
         )
         rows: list[Row] = []
         for part in track(parts, "evaluate", console=Console(stderr=True)):
-            with torch.inference_mode(), self.precision:
+            with torch.inference_mode():
                 rows += part()
         return rows
 
@@ -299,17 +299,11 @@ class Evaluation:
         mels = self.split.mels(indices)
         pitches = torch.from_numpy(self.split.midi_pitch[indices])
         noise = torch.randn(true.shape, generator=torch.Generator().manual_seed(0))
-        ours = torch.cat(
-            [
-                self.model.vocoder(m, p, n).float()
-                for m, p, n in zip(
-                    torch.split(mels, BATCH),
-                    torch.split(pitches, BATCH),
-                    torch.split(noise, BATCH),
-                    strict=True,
-                )
-            ]
+        batches = zip(
+            *(torch.split(tensor, BATCH) for tensor in (mels, pitches, noise)), strict=True
         )
+        with self.precision:
+            ours = torch.cat([self.model.vocoder(*batch).float() for batch in batches])
         theirs = torch.from_numpy(np.stack([griffin_lim(m.numpy(), self.split.mel) for m in mels]))
         is_harmonic = np.array(
             [
@@ -345,9 +339,9 @@ class Evaluation:
         rng = step_rng(self.config.seed, 0, 5)
         notes = 6
         indices = self.split.draw(rng, 150, notes)
-        h = torch.cat(
-            [self.model.features(m[:, None]) for m in torch.split(self.split.mels(indices), BATCH)]
-        )
+        with self.precision:
+            parts = torch.split(self.split.mels(indices), BATCH)
+            h = torch.cat([self.model.features(mels[:, None]) for mels in parts])
         grouped = h.reshape(-1, notes, h.shape[1])
         gaps = torch.cdist(grouped, grouped)
         within = float(gaps.sum() / (len(grouped) * notes * (notes - 1)))
@@ -420,25 +414,29 @@ class Evaluation:
         """Mels of notes made from source recordings, by the plain and the refined generator."""
         plain, refined = [], []
         generator, z_dim = self.model.generator, self.model.generator.config.z_dim
-        for first in range(0, len(sources), BATCH):
-            part = slice(first, first + BATCH)
-            source = self.split.batch(sources[part])
-            h = self.model.features(source.mel[:, None])
-            z = torch.zeros(len(h), z_dim)
-            plain.append(generator(z, pitches[part], velocities[part], h)[:, 0])
-            offsets = refine(
-                self.model.features, generator, self.model.hypernetwork, h,
-                source.midi_pitch, source.velocity,
-            )  # fmt: skip
-            refined.append(generator(z, pitches[part], velocities[part], h, offsets)[:, 0])
+        with self.precision:
+            for first in range(0, len(sources), BATCH):
+                part = slice(first, first + BATCH)
+                source = self.split.batch(sources[part])
+                h = self.model.features(source.mel[:, None])
+                z = torch.zeros(len(h), z_dim)
+                plain.append(generator(z, pitches[part], velocities[part], h)[:, 0])
+                offsets = refine(
+                    self.model.features, generator, self.model.hypernetwork, h,
+                    source.midi_pitch, source.velocity,
+                )  # fmt: skip
+                refined.append(generator(z, pitches[part], velocities[part], h, offsets)[:, 0])
         return torch.cat(plain).float(), torch.cat(refined).float()
 
     def _judge_features(self, mels: Tensor) -> NDArray[np.float32]:
-        parts = [self.judge.features(m[:, None]) for m in torch.split(mels, BATCH)]
+        with self.precision:
+            parts = [self.judge.features(m[:, None]) for m in torch.split(mels, BATCH)]
         return torch.cat(parts).float().numpy()
 
     def _judge_notes(self, mels: Tensor) -> Tensor:
-        return torch.cat([self.judge(m[:, None]).argmax(dim=1) for m in torch.split(mels, BATCH)])
+        with self.precision:
+            parts = [self.judge(m[:, None]).argmax(dim=1) for m in torch.split(mels, BATCH)]
+        return torch.cat(parts)
 
     def _mels_of(self, waves: Sequence[NDArray[np.float32]]) -> Tensor:
         """Mels of peak-normalised waveforms."""

@@ -1,4 +1,4 @@
-"""Stage `features`: the feature extractor, its pitch adversary, and the independent pitch judge.
+"""Stage `features`: the feature extractor and its pitch adversary.
 
 Paper: GANStrument (arXiv 2211.05385, section 2.2): f is trained to tell the instrument while a pitch
 classifier behind a gradient reversal tries to find the note in h.
@@ -24,7 +24,7 @@ from core.nn.layers import FullyConnectedLayer
 from training import losses
 from training.data.augment import AugmentConfig, disturb_source
 from training.data.dataset import CorpusSplit, NoteBatch, step_rng
-from training.metrics.pitch_judge import NOTES, PitchJudge
+from training.metrics.pitch_judge import NOTES
 from training.run_dir import RunDir
 from training.trainer import Stage, clip_and_step, cosine_share, set_learning_rates
 
@@ -81,12 +81,11 @@ class TimbreClassifiers(nn.Module):
 
 
 class FeaturesStage(Stage):
-    """Trains f and the judge.
+    """Trains f.
 
     Args:
         fabric: Where.
         features: f.
-        judge: The independent pitch judge.
         train: Training notes.
         validation: Validation notes.
         config: Recipe.
@@ -97,7 +96,6 @@ class FeaturesStage(Stage):
         self,
         fabric: Fabric,
         features: FeatureExtractor,
-        judge: PitchJudge,
         train: CorpusSplit,
         validation: CorpusSplit,
         config: FeaturesConfig,
@@ -107,7 +105,7 @@ class FeaturesStage(Stage):
         self.train_split, self.validation_split = train, validation
         self.mel = features.mel
         classifiers = TimbreClassifiers(features.config.h_dim, len(train.instruments))
-        modules = {"features": features, "classifiers": classifiers, "judge": judge}
+        modules = {"features": features, "classifiers": classifiers}
         self.base_rates = dict.fromkeys(modules, config.learning_rate)
         self.networks, self.optimizers = {}, {}
         for name, module in modules.items():
@@ -126,12 +124,6 @@ class FeaturesStage(Stage):
         chance = torch.Generator().manual_seed(int(rng.integers(2**62)))
         mel = disturb_source(self.augment, self.mel, batch.mel, chance)[:, None]
         notes = batch.midi_pitch.round().long()
-
-        judge_loss = functional.cross_entropy(self.networks["judge"](mel), notes)
-        clip_and_step(
-            self.fabric, self.networks["judge"], self.optimizers["judge"], judge_loss,
-            config.gradient_clip,
-        )  # fmt: skip
 
         h = self.networks["features"](mel)
         strength = config.adversary_weight * min(1.0, step / 500.0)
@@ -152,24 +144,21 @@ class FeaturesStage(Stage):
             "accuracy": accuracy,
             "adversary": adversary_loss,
             "contrast": contrast,
-            "judge": judge_loss,
         }
 
     @torch.no_grad()
     def validate(self, networks: Mapping[str, nn.Module]) -> dict[str, float]:
-        """Distance within ÷ between instruments, and the judge's accuracy, on unseen instruments."""
+        """Distance between notes of an instrument ÷ between instruments, unseen ones."""
         rng = step_rng(0, 0, 0)
         indices = self.validation_split.draw(rng, 48, 4)
         batch: NoteBatch = self.validation_split.batch(indices).to(self.fabric.device)
         with self.fabric.autocast():
             h = torch.cat([networks["features"](m[:, None]) for m in torch.split(batch.mel, 32)])
-            logits = torch.cat([networks["judge"](m[:, None]) for m in torch.split(batch.mel, 32)])
         grouped = h.reshape(48, 4, -1)
         within = (grouped[:, :, None] - grouped[:, None]).norm(dim=-1).sum() / (48 * 4 * 3)
         centers = grouped[:, 0]
         between = torch.cdist(centers, centers).sum() / (48 * 47)
-        judged = (logits.argmax(dim=1) == batch.midi_pitch.round().long()).float().mean()
-        return {"within_to_between": float(within / between), "judge_accuracy": float(judged)}
+        return {"within_to_between": float(within / between)}
 
     def show(self, networks: Mapping[str, nn.Module], run: RunDir, step: int) -> None:
         """Nothing to see or hear: features are numbers."""

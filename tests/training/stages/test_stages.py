@@ -1,0 +1,183 @@
+"""Every stage runs, resumes and stops on a toy corpus with toy networks."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from core.checkpoint import load_checkpoint
+from core.inference.model import load_model
+from training import pipeline
+from training.config import RunConfig, load_config, to_toml
+from training.corpus.splits import Split
+from training.data.dataset import CorpusSplit
+from training.trainer import TrainingError
+
+ROOT = Path(__file__).resolve().parents[3]
+SHORT: dict[str, dict[str, Any]] = {
+    "features": {"steps": 2},
+    "generator": {"steps": 3, "adversarial_start": 1, "r1_every": 2, "batch_size": 4},
+    "hypernetwork": {"steps": 2, "timbres_per_batch": 2},
+    "adversarial": {"steps": 2, "timbres_per_batch": 2},
+    "vocoder": {"steps": 3, "adversarial_start": 1, "batch_size": 2},
+    "judge": {"steps": 2, "batch_size": 4},
+}
+
+
+def _short(config: RunConfig) -> RunConfig:
+    changes = {
+        name: dataclasses.replace(getattr(config, name), **values) for name, values in SHORT.items()
+    }
+    return dataclasses.replace(config, **changes)
+
+
+def _stats(run_dir: Path, stage: str) -> list[dict[str, float]]:
+    lines = (run_dir / stage / "stats.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+@pytest.fixture(scope="module")
+def finished_run(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder in which every stage has done its few steps."""
+    config = _config(tiny_corpus)
+    run_dir = tmp_path_factory.mktemp("run")
+    for stage in pipeline.TRAINED_STAGES:
+        pipeline.run_stage(stage, config, run_dir, minutes=None, resume=False)
+    return run_dir
+
+
+def _config(corpus: Path, name: str = "debug") -> RunConfig:
+    config = load_config(ROOT / "resources" / "configs" / f"{name}.toml")
+    return _short(
+        dataclasses.replace(
+            config, corpus_dir=str(corpus), accelerator="cpu", precision="32-true",
+            validate_every=1000, log_every=1,
+        )
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("stage", pipeline.TRAINED_STAGES)
+def test_a_stage_leaves_finite_losses_measures_and_weights(finished_run: Path, stage: str) -> None:
+    lines = _stats(finished_run, stage)
+    assert [line["step"] for line in lines if "seconds" in line] == list(
+        range(1, SHORT[stage]["steps"] + 1)
+    )
+    assert all(
+        abs(value) < 1e6 for line in lines for value in line.values() if value != line["time"]
+    )
+    assert any(key.startswith("validation/") for key in lines[-1])
+    weights = load_checkpoint(finished_run / stage / "weights.safetensors", kind="weights")
+    assert all(bool(torch.isfinite(tensor).all()) for tensor in weights.tensors.values())
+    assert (finished_run / stage / "config.toml").is_file()
+
+
+@pytest.mark.parametrize("stage", pipeline.TRAINED_STAGES)
+def test_a_resumed_stage_follows_the_uninterrupted_one(
+    finished_run: Path, tiny_corpus: Path, tmp_path: Path, stage: str
+) -> None:
+    config = _config(tiny_corpus)
+    for earlier in pipeline.TRAINED_STAGES:
+        if earlier != stage:
+            (tmp_path / earlier).symlink_to(finished_run / earlier)
+    # The learning rate falls along the planned steps, so the plan stays and time ends the first part.
+    interrupted = dataclasses.replace(config, checkpoint_every_s=0.0)
+    pipeline.run_stage(stage, interrupted, tmp_path, minutes=1e-6, resume=False)
+    pipeline.run_stage(stage, config, tmp_path, minutes=None, resume=True)
+    plain = {"time", "seconds"}
+
+    def curve(folder: Path) -> list[dict[str, float]]:
+        return [
+            {key: value for key, value in line.items() if key not in plain}
+            for line in _stats(folder, stage)
+            if "seconds" in line
+        ]
+
+    assert curve(tmp_path) == curve(finished_run)
+
+
+def test_the_bundle_of_a_run_opens_and_holds_what_was_trained(
+    finished_run: Path, tiny_corpus: Path, tmp_path: Path
+) -> None:
+    path = pipeline.bundle_run(_config(tiny_corpus), finished_run, tmp_path)
+    model = load_model(path)
+    trained = load_checkpoint(finished_run / "adversarial" / "weights.safetensors")
+    for name, tensor in trained.network("hypernetwork").items():
+        ours = dict(model.hypernetwork.state_dict())[name]
+        assert torch.allclose(ours, tensor, atol=2e-3, rtol=2e-3), name
+    assert model.header["training"]["generator"]["steps"] == SHORT["generator"]["steps"]
+    assert model.header["corpus"]
+
+
+def test_evaluation_prints_the_design_table(
+    finished_run: Path, tiny_corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("librosa")
+    import shutil
+
+    if shutil.which("rubberband") is None:
+        pytest.skip("Rubber Band (rubberband-cli) is not installed")
+    config = _config(tiny_corpus)
+    pipeline.bundle_run(config, finished_run, tmp_path)
+    pipeline.evaluate_bundle(config, tmp_path, tmp_path / "evaluate")
+    printed = capsys.readouterr().out
+    for words in ("reconstruction MSE", "pitch accuracy", "Fréchet", "Rubber Band", "root note"):
+        assert words in printed
+    rows = json.loads((tmp_path / "evaluate" / "metrics.json").read_text())["rows"]
+    assert any(row["bar"] == "≤ 0.70" for row in rows)
+
+
+def test_the_papers_recipe_runs_through_all_stages(tiny_corpus: Path, tmp_path: Path) -> None:
+    toy, paper = _config(tiny_corpus), load_config(ROOT / "resources/configs/paper.toml")
+    model = dataclasses.replace(
+        toy.model, generator=dataclasses.replace(toy.model.generator, use_layout=False)
+    )
+    recipe = dataclasses.replace(paper.generator, **SHORT["generator"])
+    recipe = dataclasses.replace(recipe, adversarial_start=paper.generator.adversarial_start)
+    config = dataclasses.replace(toy, model=model, generator=recipe, augment=paper.augment)
+    for stage in ("features", "generator"):
+        pipeline.run_stage(stage, config, tmp_path, minutes=None, resume=False)
+    weights = load_checkpoint(tmp_path / "generator" / "weights.safetensors")
+    before = load_checkpoint(tmp_path / "features" / "weights.safetensors").network("features")
+    for name, tensor in weights.network("features").items():
+        assert torch.equal(tensor, before[name]), f"{name}: the paper's f is frozen"
+
+
+def test_a_stage_without_the_one_before_says_which(tiny_corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="run the stage 'features' first"):
+        pipeline.run_stage("generator", _config(tiny_corpus), tmp_path, minutes=None, resume=False)
+
+
+def test_no_test_instrument_reaches_a_training_stage(tiny_corpus: Path, tmp_path: Path) -> None:
+    test_notes = CorpusSplit(tiny_corpus, Split.TEST)
+    train_notes = CorpusSplit(tiny_corpus, Split.TRAIN)
+    assert not set(test_notes.instruments) & set(train_notes.instruments)
+    assert not set(test_notes.rows.tolist()) & set(train_notes.rows.tolist())
+
+
+@pytest.mark.parametrize("stage", ["features", "generator", "vocoder"])
+def test_two_processes_train_together(
+    finished_run: Path, tiny_corpus: Path, tmp_path: Path, stage: str
+) -> None:
+    """DDP over two CPU processes: both finish, one writes, and the weights are shared."""
+    run_dir = tmp_path / "run"
+    run_dir.mkdir()
+    if stage == "generator":
+        (run_dir / "features").symlink_to(finished_run / "features")
+    config_file = tmp_path / "config.toml"
+    config_file.write_text(to_toml(dataclasses.replace(_config(tiny_corpus), devices=2)))
+    done = subprocess.run(
+        [sys.executable, "-m", "training", stage, "--config", str(config_file),
+         "--run-dir", str(run_dir)],
+        cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    steps = [line["step"] for line in _stats(run_dir, stage) if "seconds" in line]
+    assert steps == list(range(1, SHORT[stage]["steps"] + 1))
+    load_checkpoint(run_dir / stage / "weights.safetensors", kind="weights")
