@@ -1,0 +1,52 @@
+"""Entry point: a verb of the command line, or the window, or what the window would have opened."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from app import cli, demo
+
+VERBS = ("render", "export", "analyze", "info")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program.
+
+    Args:
+        argv: Arguments without the program's name; None takes the process's own.
+
+    Returns:
+        Exit code: 0 done, 1 the work failed or was cancelled, 2 bad arguments or input.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        exit_code = _run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of our results has left; that is its right
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return exit_code
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        if arguments and (arguments[0] in VERBS or arguments[0].startswith("-")):
+            cli.run(arguments)
+        else:
+            demo.run([Path(argument) for argument in arguments])
+    except cli.CliError as error:
+        cli.say(str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        cli.say("Cancelled; nothing was written.")
+        return 1
+    except SystemExit as end:  # argparse, after --help and --version
+        return int(end.code or 0)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

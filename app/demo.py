@@ -1,0 +1,79 @@
+"""What the program does where no window can open: the same job, into files.
+
+Each sample becomes an SFZ instrument with a picture of its spectrogram and of what was made of it.
+The window is not built yet, so for now this is what starting without a verb does everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from app import cli
+from app.spectrogram_picture import Panel, draw_panels
+from core.audio.pitch import note_name, parse_notes
+from core.export.files import publish, safe_stem, write_file
+from core.inference.request import RenderRequest, Timbre, TimbreMix
+from core.instrument import Instrument
+
+SAMPLES_FOLDER = Path(__file__).resolve().parents[1] / "resources" / "samples"
+DEMO_SAMPLE = "bell"
+DEMO_NOTES = "C2:C6:3"
+DEMO_FORMATS = ("sfz",)
+DEMO_FOLDER = Path("build") / "demo"
+_PICTURED_NOTES = 5
+
+
+def run(files: Sequence[Path]) -> None:
+    """Export an instrument and its picture for each file, or for a bundled sample.
+
+    Args:
+        files: One-shots; none takes the bundled demo sample.
+
+    Raises:
+        cli.CliError: With the exit code.
+    """
+    missing = [file for file in files if not file.exists()]
+    if missing:
+        raise cli.CliError(
+            f"'{missing[0]}' is neither a file nor a verb (render, export, analyze, info); "
+            "check the path.",
+            2,
+        )
+    cli.say(f"There is no window yet; exporting to {DEMO_FOLDER} instead.")
+    with cli.failing_with(2):
+        clips = cli.read_clips(files or [SAMPLES_FOLDER / f"{DEMO_SAMPLE}.wav"])
+        engine = cli.load_engine(None, "auto")
+        timbres = [engine.analyze(clip) for clip in clips]
+    with cli.failing_with(1), cli.cancellable() as cancel:
+        for timbre in timbres:
+            mix = TimbreMix(timbres=(timbre,), weights=(1.0,))
+            request = RenderRequest(mix=mix, notes=parse_notes(DEMO_NOTES))
+            instrument = cli.render(engine, request, timbre.name, cancel)
+            cli.export(instrument, DEMO_FORMATS, DEMO_FOLDER, force=True, cancel=cancel)
+            cli.tell(str(write_picture(timbre, instrument, DEMO_FOLDER)))
+
+
+def write_picture(timbre: Timbre, instrument: Instrument, folder: Path) -> Path:
+    """Write ``folder/NAME.png``: the source's spectrogram beside those of some rendered notes.
+
+    Returns:
+        The picture's path.
+    """
+    import torch
+
+    from core.mel import MelConfig, MelSpectrogram
+
+    rate = instrument.sample_rate
+    to_mel = MelSpectrogram(MelConfig(sample_rate=rate, f_max_hz=rate / 2))
+    chosen = np.linspace(0, len(instrument.regions) - 1, _PICTURED_NOTES).round().astype(int)
+    panels = [Panel(title=f"{timbre.name}: source", mel=timbre.mel)]
+    for region in (instrument.regions[index] for index in np.unique(chosen)):
+        mel = to_mel(torch.from_numpy(region.samples.mean(axis=0, keepdims=True)))[0].numpy()
+        panels.append(Panel(title=f"{note_name(region.root_note)} ({region.root_note})", mel=mel))
+    name = f"{safe_stem(instrument.name)}.png"
+    picture = draw_panels(panels)
+    publish(folder, [name], lambda staging: write_file(staging / name, (picture,)), force=True)
+    return folder / name
