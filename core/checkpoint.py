@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ MAX_BYTES = 2**31
 class Checkpoint:
     """Contents of a weights file."""
 
+    path: Path
+    """Where it was read, for messages."""
     header: dict[str, Any]
     """The JSON document: format_version, kind, config, …"""
     tensors: dict[str, Tensor]
@@ -48,7 +51,7 @@ class Checkpoint:
         state = {k[len(prefix) :]: v for k, v in self.tensors.items() if k.startswith(prefix)}
         if not state:
             raise CheckpointError(
-                f"The weights hold no network '{name}'; use a bundle made by "
+                f"{self.path} holds no network '{name}'; use a bundle made by "
                 "'python -m training bundle'."
             )
         return state
@@ -72,9 +75,11 @@ def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], header: Mapping[s
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(plain, temporary, metadata=metadata)
+        temporary.chmod(0o644)  # safetensors makes it readable for its owner alone
         os.replace(temporary, path)
     except (OSError, SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         raise CheckpointError(
             f"The weights cannot be written to {path} ({error}); free some space or choose "
             "another folder."
@@ -91,11 +96,13 @@ def load_checkpoint(path: Path, kind: str | None = None) -> Checkpoint:
     Raises:
         CheckpointError: Missing, damaged, foreign, of another kind or of a newer version.
     """
-    if not path.is_file():
-        raise CheckpointError(f"There is no weights file {path}; name a .safetensors bundle.")
-    if path.stat().st_size > MAX_BYTES:
-        raise CheckpointError(f"{path} is over {MAX_BYTES >> 30} GB; that is no bundle of ours.")
     try:
+        if not path.is_file():
+            raise CheckpointError(f"There is no weights file {path}; name a .safetensors bundle.")
+        if path.stat().st_size > MAX_BYTES:
+            raise CheckpointError(
+                f"{path} is over {MAX_BYTES >> 30} GB; that is no bundle of ours."
+            )
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             header = _parse_header(path, metadata)
@@ -110,7 +117,7 @@ def load_checkpoint(path: Path, kind: str | None = None) -> Checkpoint:
             f"{path} holds a '{header.get('kind')}', not a '{kind}'; use a file made by "
             "'python -m training bundle'."
         )
-    return Checkpoint(header=header, tensors=tensors)
+    return Checkpoint(path=path, header=header, tensors=tensors)
 
 
 def load_network(network: nn.Module, checkpoint: Checkpoint, name: str) -> None:
@@ -123,14 +130,15 @@ def load_network(network: nn.Module, checkpoint: Checkpoint, name: str) -> None:
     broken = [key for key, value in state.items() if not torch.isfinite(value).all()]
     if broken:
         raise CheckpointError(
-            f"The weights of '{name}' hold NaN or infinite values in {broken[0]}; get a fresh copy."
+            f"{checkpoint.path} holds NaN or infinite values in '{name}.{broken[0]}'; "
+            "get a fresh copy."
         )
     try:
         network.load_state_dict(state, strict=True)
     except RuntimeError as error:
         raise CheckpointError(
-            f"The weights of '{name}' do not fit the network their header describes "
-            f"({_first_line(error)}); get a fresh copy."
+            f"The weights of '{name}' in {checkpoint.path} do not fit the network their header "
+            f"describes ({_first_line(error)}); get a fresh copy."
         ) from error
 
 

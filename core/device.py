@@ -45,7 +45,8 @@ def resolve_device(name: str = "auto") -> torch.device:
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that the device's memory ran out."""
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
-        isinstance(error, RuntimeError) and "out of memory" in str(error).lower()
+        isinstance(error, RuntimeError)
+        and any(words in str(error).lower() for words in ("out of memory", "allocate memory"))
     )
 
 

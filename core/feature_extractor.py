@@ -18,6 +18,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from core.errors import ParameterError
 from core.mel import MelConfig
 from core.nn.layers import Conv2dLayer, FullyConnectedLayer
 from core.nn.ops import check_shape, downsample_2x, normalize_2nd_moment
@@ -78,12 +79,22 @@ class FeatureExtractor(nn.Module):
         """Timbre features.
 
         Args:
-            mel: Normalised log-mels, [B, 1, M, F].
+            mel: Normalised log-mels, [B, 1, M, F]; F is a multiple of 32 at the default depth
+                (one halving for each entry of ``channels``).
 
         Returns:
             [B, H], unit mean square per row, float32.
+
+        Raises:
+            ParameterError: Another shape.
         """
         check_shape(mel, [None, 1, self.mel.n_mels, None], "Mel")
+        step = 1 << len(self.config.channels)
+        if mel.shape[3] == 0 or mel.shape[3] % step:
+            raise ParameterError(
+                f"A mel of {mel.shape[3]} frames cannot be halved {len(self.config.channels)} "
+                f"times; use a multiple of {step}."
+            )
         x = self.stem(mel.contiguous(memory_format=torch.channels_last))
         x = self.squeeze(self.blocks(x))
         pooled = torch.cat([x.mean(dim=3), x.amax(dim=3)], dim=1).flatten(1)

@@ -18,13 +18,16 @@ BLOCK_S = 0.4
 """Length of a momentary block, seconds."""
 SILENCE_DB = -120.0
 """Loudness of digital silence."""
+CALIBRATION_DB = -0.691
+"""Takes back the K weighting's gain at 997 Hz (BS.1770-4, eq. 2)."""
 
 
 def momentary_loudness_db(samples: NDArray[np.floating], sample_rate: int) -> float:
-    """Loudness of the loudest 400 ms, dB relative to a full-scale square wave at 1 kHz.
+    """Loudness of the loudest 400 ms, LUFS: a full-scale 997 Hz sine reads -3.01.
 
     Args:
-        samples: [C, T]; a shorter note than one block counts as if silence followed.
+        samples: [C, T]; a shorter note than one block counts as if silence followed. Channels are
+            averaged, not summed, so that a mono note and its copy on two channels read alike.
         sample_rate: Hz.
     """
     weighted = sosfilt(_k_weighting(sample_rate), samples.astype(np.float64), axis=-1)
@@ -32,7 +35,7 @@ def momentary_loudness_db(samples: NDArray[np.floating], sample_rate: int) -> fl
     block = round(BLOCK_S * sample_rate)
     total = np.concatenate([[0.0], np.cumsum(np.pad(power, (0, max(0, block - len(power)))))])
     loudest = float(np.max(total[block:] - total[:-block])) / block
-    return 10.0 * math.log10(loudest) if loudest > 1e-12 else SILENCE_DB
+    return 10.0 * math.log10(loudest) + CALIBRATION_DB if loudest > 1e-12 else SILENCE_DB
 
 
 @lru_cache(maxsize=8)

@@ -14,25 +14,28 @@ The root note is found in three steps, all NumPy:
 Deviations: the summation runs on square-rooted magnitudes averaged over the whole note; the second
 step is ours.
 
-Shape legend: T samples, N frames, K spectral bins, L lags, C candidates, H harmonics, E evidence values.
+Shape legend: T samples, N frames, K spectral bins, L lags, C candidates, H harmonics, E evidence
+values, J hidden units.
 """
 
 from __future__ import annotations
 
 import re
+import zipfile
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import find_peaks
 
 from core.audio.signal import remove_dc, resample
-from core.errors import ParameterError
+from core.errors import CheckpointError, ParameterError
 
 Array = NDArray[np.float64]
 
+SHIPPED_WEIGHTS = Path(__file__).with_name("root_weights.npz")
+"""Of the perceptrons, fitted by ``python -m training root``."""
 NOTE_GRAMMAR = "60, C4, 36,48,60, C2:C6 or C2:C6:3 (every third semitone; C4 = 60)"
 """What a note specification may look like, for messages."""
 
@@ -163,12 +166,15 @@ def _parse_range(part: str, spec: str) -> range:
     return range(low, high + 1, int(step))
 
 
-def estimate_root(samples: NDArray[np.floating], sample_rate: int) -> RootEstimate:
+def estimate_root(
+    samples: NDArray[np.floating], sample_rate: int, weights: RootWeights | None = None
+) -> RootEstimate:
     """Root note of a recording of one note.
 
     Args:
         samples: Mono, any level, from about the onset, [T].
         sample_rate: Hz.
+        weights: Of the perceptrons; the shipped ones if None.
 
     Raises:
         ParameterError: Not one channel of finite samples.
@@ -177,17 +183,15 @@ def estimate_root(samples: NDArray[np.floating], sample_rate: int) -> RootEstima
         raise ParameterError(
             f"A root note is sought in finite samples [T]; got shape {samples.shape}."
         )
-    note = _prepare(samples, sample_rate)
+    note = audible_part(samples, sample_rate)
     if note is None:
         return _NOTHING
     evidence = gather_evidence(note)
     if len(evidence.candidates_hz) == 0:
         return _NOTHING
-    scores = _perceptron(evidence.values, _weights().choice)
-    best = int(np.argmax(scores))
-    certainty = np.exp(scores[best] - scores.max()) / np.exp(scores - scores.max()).sum()
-    about = np.append(evidence.values[best], certainty)
-    pitchedness = _perceptron(about[None], _weights().pitched)[0]
+    weights = _shipped_weights() if weights is None else weights
+    best, about = choose_candidate(evidence, weights.choice)
+    pitchedness = weights.pitched.score(about[None])[0]
     fine_hz = _fine_pitch(note, float(evidence.candidates_hz[best]))
     return RootEstimate(
         midi_pitch=hz_to_midi(fine_hz), confidence=float(1.0 / (1.0 + np.exp(-pitchedness)))
@@ -208,45 +212,82 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class _Perceptron:
-    """tanh(x · hidden + hidden_bias) · out: [E] to a score."""
+class Perceptron:
+    """tanh(values · hidden + hidden_bias) · out + out_bias, of J hidden units."""
 
     hidden: Array
+    """[E, J]."""
     hidden_bias: Array
+    """[J]."""
     out: Array
+    """[J]."""
     out_bias: float
+
+    def score(self, values: Array) -> Array:
+        """Scores [C] of evidence [C, E]."""
+        hidden = np.tanh(values @ self.hidden + self.hidden_bias)
+        scores: Array = hidden @ self.out + self.out_bias
+        return scores
 
 
 @dataclass(frozen=True, slots=True)
-class _Weights:
-    choice: _Perceptron
-    pitched: _Perceptron
+class RootWeights:
+    """The two fitted perceptrons."""
+
+    choice: Perceptron
+    """Scores candidates; the highest is the root."""
+    pitched: Perceptron
+    """Log-odds that the recording is pitched at all, from what :func:`choose_candidate` tells."""
+
+
+def read_weights(path: Path) -> RootWeights:
+    """Weights that ``python -m training root`` wrote.
+
+    Raises:
+        CheckpointError: The file is missing, damaged or something else.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as table:
+            choice, pitched = (
+                Perceptron(
+                    table[f"{name}_hidden"].astype(np.float64),
+                    table[f"{name}_hidden_bias"].astype(np.float64),
+                    table[f"{name}_out"].astype(np.float64),
+                    float(table[f"{name}_out_bias"]),
+                )
+                for name in ("choice", "pitched")
+            )
+    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise CheckpointError(
+            f"{path} holds no root-note weights ({error}); write it with 'python -m training root'."
+        ) from error
+    return RootWeights(choice, pitched)
 
 
 @lru_cache(maxsize=1)
-def _weights() -> _Weights:
-    """The fitted weights beside this module (training split of the corpus and synthetic tones)."""
-    with np.load(Path(__file__).with_name("root_weights.npz"), allow_pickle=False) as table:
-        choice, pitched = (
-            _Perceptron(
-                table[f"{name}_hidden"].astype(np.float64),
-                table[f"{name}_hidden_bias"].astype(np.float64),
-                table[f"{name}_out"].astype(np.float64),
-                float(table[f"{name}_out_bias"]),
-            )
-            for name in ("choice", "pitched")
-        )
-    return _Weights(choice, pitched)
+def _shipped_weights() -> RootWeights:
+    return read_weights(SHIPPED_WEIGHTS)
 
 
-def _perceptron(values: Array, weights: _Perceptron) -> Array:
-    hidden = np.tanh(values @ weights.hidden + weights.hidden_bias)
-    scores: Array = hidden @ weights.out + weights.out_bias
-    return scores
+def choose_candidate(evidence: Evidence, choice: Perceptron) -> tuple[int, Array]:
+    """The likeliest of at least one candidate.
+
+    Returns:
+        Its index, and what tells whether it is a pitch: its evidence and its share of the softmax
+        of all scores, [E + 1].
+    """
+    scores = choice.score(evidence.values)
+    best = int(np.argmax(scores))
+    certainty = 1.0 / np.exp(scores - scores[best]).sum()
+    return best, np.append(evidence.values[best], certainty)
 
 
-def _prepare(samples: NDArray[np.floating], sample_rate: int) -> Array | None:
-    """The audible part at _RATE, [T]; None for silence."""
+def audible_part(samples: NDArray[np.floating], sample_rate: int) -> Array | None:
+    """What :func:`gather_evidence` looks at: mono samples [T] without silence, at 22.05 kHz.
+
+    Returns:
+        [T'] of at least 2048, peak about 1, without offset; None for silence.
+    """
     peak = float(np.max(np.abs(samples), initial=0.0))
     if not peak > 0:
         return None
@@ -329,6 +370,9 @@ def _peak_offset(left: float, middle: float, right: float) -> float:
 
 def _candidates(summary: _Summary) -> Array:
     """Frequencies worth judging, Hz, [C], at most one within :data:`_SAME_OCTAVES`."""
+    # Imported here: SciPy's signal package is slow to load, and --help needs none of it.
+    from scipy.signal import find_peaks
+
     lowest, highest = midi_to_hz(_LOWEST_MIDI), midi_to_hz(_HIGHEST_MIDI)
     found: list[float] = []
 
@@ -364,7 +408,7 @@ def _candidates(summary: _Summary) -> Array:
 
 
 def gather_evidence(note: Array) -> Evidence:
-    """Candidates of a note at 22.05 kHz and what speaks for each of them.
+    """Candidates of an :func:`audible_part` and what speaks for each of them.
 
     Public for the fitting of the weights; use :func:`estimate_root` to find a pitch.
     """

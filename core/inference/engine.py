@@ -278,7 +278,7 @@ class SynthesisEngine:
                 ) from error
             self._say(f"The memory of '{self.device_name}' ran out; going on with the CPU.")
         self._place(torch.device("cpu"))
-        return work()
+        return self._attempt(work)
 
     @torch.inference_mode()
     def _features(self, mels: Tensor) -> Tensor:
@@ -350,7 +350,7 @@ class SynthesisEngine:
     def _render_batch(self, request: RenderRequest, notes: Sequence[int]) -> NDArray[np.float32]:
         """Waveforms [B, T] of some notes."""
         refined = self._refine(request)
-        generator = torch.Generator().manual_seed(request.seed)
+        generator = torch.Generator().manual_seed(request.seed % 2**63)
         z = torch.randn(1, self._model.generator.config.z_dim, generator=generator)
         mels = self._generate(
             refined.h, notes, float(request.velocity), refined.weight_offsets,

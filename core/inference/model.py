@@ -16,7 +16,13 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from core.checkpoint import load_checkpoint, load_network, named_tensors, save_checkpoint
+from core.checkpoint import (
+    Checkpoint,
+    load_checkpoint,
+    load_network,
+    named_tensors,
+    save_checkpoint,
+)
 from core.errors import CheckpointError, ParameterError
 from core.feature_extractor import FeatureExtractor, FeatureExtractorConfig
 from core.generator import Generator, GeneratorConfig
@@ -111,9 +117,24 @@ def load_model(path: Path | None = None) -> Model:
     configs = checkpoint.header.get("config")
     if not isinstance(configs, dict):
         raise CheckpointError(f"{path} names no network sizes; get a fresh copy.")
+    try:
+        model = _build_model(path, configs, checkpoint)
+    except (TypeError, ValueError, ArithmeticError, RuntimeError, MemoryError) as error:
+        raise CheckpointError(
+            f"{path} describes networks that cannot be built ({error}); get a fresh copy."
+        ) from error
+    _check_parts_fit(path, model)
+    for name, network in model.networks().items():
+        load_network(network, checkpoint, name)
+        network.eval().requires_grad_(False)
+    return model
+
+
+def _build_model(path: Path, configs: Mapping[str, object], checkpoint: Checkpoint) -> Model:
+    """The networks at the sizes of the header, still without their weights."""
     mel = _read_config(path, MelConfig, configs.get("mel"))
     generator = Generator(_read_config(path, GeneratorConfig, configs.get("generator")), mel)
-    model = Model(
+    return Model(
         features=FeatureExtractor(
             _read_config(path, FeatureExtractorConfig, configs.get("features")), mel
         ),
@@ -128,12 +149,19 @@ def load_model(path: Path | None = None) -> Model:
         header=checkpoint.header,
         content_hash=hashlib.sha256(path.read_bytes()).hexdigest(),
     )
-    if len(model.known_names) != len(model.known_features):
+
+
+def _check_parts_fit(path: Path, model: Model) -> None:
+    h_dim = model.features.config.h_dim
+    if not h_dim == model.generator.config.h_dim == model.hypernetwork.config.h_dim:
+        raise CheckpointError(
+            f"{path} holds networks whose feature widths differ; get a fresh copy."
+        )
+    known = model.known_features
+    if len(model.known_names) != len(known) or (
+        len(known) and (known.shape[1:] != (h_dim,) or not bool(torch.isfinite(known).all()))
+    ):
         raise CheckpointError(f"{path} has a damaged list of instruments; get a fresh copy.")
-    for name, network in model.networks().items():
-        load_network(network, checkpoint, name)
-        network.eval().requires_grad_(False)
-    return model
 
 
 def _config_of(network: nn.Module) -> dict[str, Any]:

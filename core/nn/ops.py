@@ -106,27 +106,56 @@ def modulated_conv2d(
         The convolved activations [B, O, M, F] and the demodulation [B, O] still to be multiplied
         in (None without it): the caller fuses it with its bias.
     """
-    out_channels, in_channels, kernel, _ = weight.shape
+    out_channels, in_channels = weight.shape[:2]
     if weight_offsets is None:
         refined = weight[None]
     else:
         refined = weight * (1.0 + weight_offsets[..., None, None]).to(weight.dtype)
     n_timbres = refined.shape[0]
-    batch, _, height, width = x.shape
+    batch = x.shape[0]
     if batch % n_timbres:
         raise ParameterError(f"A batch of {batch} notes cannot be shared by {n_timbres} timbres.")
     notes = batch // n_timbres
     x = x * styles.to(x.dtype)[:, :, None, None]
-    if n_timbres == 1:
-        x = functional.conv2d(x, refined[0].to(x.dtype), padding=kernel // 2)
-    else:
-        x = x.reshape(n_timbres, notes, in_channels, height, width).transpose(0, 1)
-        x = x.reshape(notes, n_timbres * in_channels, height, width)
-        grouped = refined.reshape(n_timbres * out_channels, in_channels, kernel, kernel)
-        x = functional.conv2d(x, grouped.to(x.dtype), padding=kernel // 2, groups=n_timbres)
-        x = x.reshape(notes, n_timbres, out_channels, height, width).transpose(0, 1)
-        x = x.reshape(batch, out_channels, height, width)
+    x = _convolve_by_timbre(x, refined.to(x.dtype))
     if not demodulate:
         return x, None
     scale = demodulation(refined, styles.reshape(n_timbres, notes, in_channels))
     return x, scale.reshape(batch, out_channels)
+
+
+def _convolve_by_timbre(x: Tensor, weights: Tensor) -> Tensor:
+    """Convolve each timbre's notes with its own weight.
+
+    One by one on a CPU, where a grouped convolution of few channels is several times slower;
+    grouped elsewhere, where many small launches are.
+
+    Args:
+        x: [T · K, I, M, F].
+        weights: [T, O, I, k, k].
+
+    Returns:
+        [T · K, O, M, F].
+    """
+    if len(weights) == 1:
+        return functional.conv2d(x, weights[0], padding=weights.shape[-1] // 2)
+    return convolve_in_turn(x, weights) if x.device.type == "cpu" else convolve_grouped(x, weights)
+
+
+def convolve_in_turn(x: Tensor, weights: Tensor) -> Tensor:
+    """One convolution per timbre, [T · K, I, M, F] with [T, O, I, k, k] to [T · K, O, M, F]."""
+    parts = zip(torch.split(x, len(x) // len(weights)), weights, strict=True)
+    return torch.cat([functional.conv2d(part, w, padding=w.shape[-1] // 2) for part, w in parts])
+
+
+def convolve_grouped(x: Tensor, weights: Tensor) -> Tensor:
+    """The same as :func:`convolve_in_turn` by one grouped convolution."""
+    n_timbres, out_channels, in_channels, kernel, _ = weights.shape
+    batch, _, height, width = x.shape
+    notes = batch // n_timbres
+    x = x.reshape(n_timbres, notes, in_channels, height, width).transpose(0, 1)
+    x = x.reshape(notes, n_timbres * in_channels, height, width)
+    grouped = weights.reshape(n_timbres * out_channels, in_channels, kernel, kernel)
+    x = functional.conv2d(x, grouped, padding=kernel // 2, groups=n_timbres)
+    x = x.reshape(notes, n_timbres, out_channels, height, width).transpose(0, 1)
+    return x.reshape(batch, out_channels, height, width)

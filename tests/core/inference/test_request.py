@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.errors import ParameterError
+from core.inference.request import RenderRequest, Timbre, TimbreMix
+
+
+def timbre(name: str = "a") -> Timbre:
+    return Timbre(
+        name=name, content_hash=f"hash of {name}", root_pitch=60.2, pitch_confidence=0.9,
+        features=np.ones(4, np.float32), mel=np.zeros((128, 8), np.float32), gain=0.5,
+        onset_s=0.0, length_s=1.0, loudness_db=-20.0,
+    )  # fmt: skip
+
+
+MIX = TimbreMix(timbres=(timbre("a"), timbre("b")), weights=(3.0, 1.0))
+REQUEST = RenderRequest(mix=MIX, notes=(60, 64))
+
+
+def test_timbres_are_equal_when_their_content_is() -> None:
+    renamed = replace(timbre(), name="another name", features=np.zeros(4, np.float32))
+    assert renamed == timbre()
+    assert hash(renamed) == hash(timbre())
+    assert timbre("b") != timbre("a")
+    assert timbre() != "a"
+
+
+@given(weights=st.lists(st.floats(0.001, 1000.0), min_size=1, max_size=8))
+def test_weights_sum_to_one_in_their_proportions(weights: list[float]) -> None:
+    mix = TimbreMix(
+        timbres=tuple(timbre(str(i)) for i in range(len(weights))), weights=tuple(weights)
+    )
+    assert sum(mix.weights) == pytest.approx(1.0)
+    for ours, given_weight in zip(mix.weights, weights, strict=True):
+        assert ours * sum(weights) == pytest.approx(given_weight)
+
+
+@pytest.mark.parametrize(
+    ("weights", "says"),
+    [
+        ((1.0,), "Got 1 weights for 2 samples"),
+        ((0.0, 0.0), "cannot be used"),
+        ((1.0, -0.5), "cannot be used"),
+        ((1.0, float("nan")), "cannot be used"),
+        ((1.0, float("inf")), "cannot be used"),
+    ],
+)
+def test_weights_that_make_no_mix_are_refused(weights: tuple[float, ...], says: str) -> None:
+    with pytest.raises(ParameterError, match=says):
+        TimbreMix(timbres=(timbre("a"), timbre("b")), weights=weights)
+
+
+def test_an_empty_mix_is_refused() -> None:
+    with pytest.raises(ParameterError, match="at least one timbre"):
+        TimbreMix(timbres=(), weights=())
+
+
+def test_the_key_of_a_mix_follows_content_and_proportions() -> None:
+    assert replace(MIX, weights=(6.0, 2.0)).key == MIX.key
+    assert replace(MIX, weights=(2.0, 3.0)).key != MIX.key
+    assert replace(MIX, timbres=(timbre("a"), timbre("c"))).key != MIX.key
+
+
+def test_equal_requests_are_equal_and_hash_alike() -> None:
+    again = RenderRequest(mix=replace(MIX, weights=(0.75, 0.25)), notes=(60, 64))
+    assert again == REQUEST
+    assert hash(again) == hash(REQUEST)
+    assert replace(REQUEST, seed=1) != REQUEST
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"notes": (60, 128)}, "Note 128 is outside"),
+        ({"notes": (-1,)}, "Note -1 is outside"),
+        ({"notes": (60, 61, 60)}, "name a note twice"),
+        ({"notes": ()}, "No notes"),
+        ({"velocity": 0}, "Velocity 0"),
+        ({"velocity": 128}, "Velocity 128"),
+        ({"seed": -1}, "Seed -1 is negative"),
+        ({"variation": -0.1}, "variation = -0.1"),
+        ({"variation": float("nan")}, "variation = nan"),
+        ({"refinement": 2.5}, "refinement = 2.5"),
+        ({"carry_over": 3.0}, "carry_over = 3.0"),
+    ],
+)
+def test_values_out_of_range_are_named(changes: dict[str, object], says: str) -> None:
+    with pytest.raises(ParameterError, match=says):
+        replace(REQUEST, **changes)  # type: ignore[arg-type]
