@@ -247,7 +247,8 @@ def read_weights(path: Path) -> RootWeights:
         CheckpointError: The file is missing, damaged or something else.
     """
     try:
-        with np.load(path, allow_pickle=False) as table:
+        # np.load leaves a file open that it was given by name and cannot read.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as table:
             choice, pitched = (
                 Perceptron(
                     table[f"{name}_hidden"].astype(np.float64),

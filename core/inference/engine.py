@@ -54,20 +54,46 @@ PEAK = 10.0 ** (-1.0 / 20.0)
 """No note is louder than this: -1 dBFS."""
 FADE_OUT_S = 0.02
 """Fade at the end of every note, seconds."""
-CACHED_MIXES = 32
-"""Refined mixes kept."""
+REFINED_KEPT = 32
+"""Refined timbres and mixes kept (about 2 MB each)."""
 
 ResultT = TypeVar("ResultT")
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _RefinedMix:
-    """What rendering needs of a mix, whatever the note."""
+class _Refined:
+    """What rendering needs of a timbre or a mix, whatever the note."""
 
     h: Tensor  # [1, H]
-    weight_offsets: tuple[Tensor, ...]  # Δ at full strength
+    weight_offsets: tuple[Tensor, ...]  # Δ times the strength asked for
     carry_over: Tensor  # [M, F], normalised mel units
+
+
+class _RecentlyUsed:
+    """The refined timbres and mixes used last.
+
+    Args:
+        limit: How many are kept.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._entries: OrderedDict[str, _Refined] = OrderedDict()
+
+    def get(self, key: str, make: Callable[[], _Refined]) -> _Refined:
+        """The entry of a key, made now if it is not there."""
+        entry = self._entries.pop(key, None)
+        if entry is None:
+            entry = make()
+        self._entries[key] = entry
+        while len(self._entries) > self.limit:
+            self._entries.popitem(last=False)
+        return entry
+
+    def clear(self) -> None:
+        """Forget all: their tensors lie on a device that is no longer used."""
+        self._entries.clear()
 
 
 class SynthesisEngine:
@@ -90,7 +116,7 @@ class SynthesisEngine:
         self._model = model
         self._say = on_message if on_message is not None else lambda message: None
         self._mel = MelSpectrogram(model.mel)
-        self._refined: OrderedDict[str, _RefinedMix] = OrderedDict()
+        self._kept = _RecentlyUsed(REFINED_KEPT)
         self._place(device)
 
     @classmethod
@@ -254,7 +280,7 @@ class SynthesisEngine:
 
     def _place(self, device: torch.device) -> None:
         self._device = device
-        self._refined.clear()
+        self._kept.clear()
         for network in self._model.networks().values():
             network.to(device)
         fast = device.type == "cuda" or (device.type == "cpu" and cpu_has_fast_bfloat16())
@@ -319,32 +345,33 @@ class SynthesisEngine:
             return tuple(self._model.hypernetwork(h, h_init))
 
     @torch.inference_mode()
-    def _refine(self, request: RenderRequest) -> _RefinedMix:
-        """The refined mix, from the cache if it was rendered before."""
-        key = f"{request.mix.key} {request.refinement:.6f}"
-        if key in self._refined:
-            self._refined.move_to_end(key)
-            return self._refined[key]
-        mix = request.mix
-        features = [torch.from_numpy(t.features)[None].to(self._device) for t in mix.timbres]
-        weights = mix.weights
-        h = normalize_2nd_moment(sum_weighted(features, weights))
-        root = _weighted([t.root_pitch for t in mix.timbres], mix)
-        carried = []
-        for timbre, own in zip(mix.timbres, features, strict=True):
-            offsets = _scaled(self._offsets(own, timbre.root_pitch), request.refinement)
-            drawn = self._generate(own, [timbre.root_pitch], SOURCE_VELOCITY, offsets)[0]
+    def _refine(self, request: RenderRequest) -> _Refined:
+        """The refined mix; it and each of its timbres are refined once and then kept."""
+        mix, strength = request.mix, request.refinement
+        sources = [self._refine_timbre(timbre, strength) for timbre in mix.timbres]
+        if len(sources) == 1:
+            return sources[0]
+
+        def blend() -> _Refined:
+            h = normalize_2nd_moment(sum_weighted([s.h for s in sources], mix.weights))
+            root = _weighted([t.root_pitch for t in mix.timbres], mix)
+            return _Refined(
+                h=h,
+                weight_offsets=_scaled(self._offsets(h, root), strength),
+                carry_over=sum_weighted([s.carry_over for s in sources], mix.weights),
+            )
+
+        return self._kept.get(f"{mix.key} {strength:.6f}", blend)
+
+    def _refine_timbre(self, timbre: Timbre, strength: float) -> _Refined:
+        def refine() -> _Refined:
+            h = torch.from_numpy(timbre.features)[None].to(self._device)
+            offsets = _scaled(self._offsets(h, timbre.root_pitch), strength)
+            drawn = self._generate(h, [timbre.root_pitch], SOURCE_VELOCITY, offsets)[0]
             source = torch.from_numpy(timbre.mel).to(self._device)
-            carried.append(carry_over_of(source, drawn))
-        refined = _RefinedMix(
-            h=h,
-            weight_offsets=_scaled(self._offsets(h, root), request.refinement),
-            carry_over=sum_weighted(carried, weights),
-        )
-        self._refined[key] = refined
-        while len(self._refined) > CACHED_MIXES:
-            self._refined.popitem(last=False)
-        return refined
+            return _Refined(h=h, weight_offsets=offsets, carry_over=carry_over_of(source, drawn))
+
+        return self._kept.get(f"{timbre.content_hash} {strength:.6f}", refine)
 
     @torch.inference_mode()
     def _render_batch(self, request: RenderRequest, notes: Sequence[int]) -> NDArray[np.float32]:

@@ -388,7 +388,7 @@ def test_a_mix_is_refined_once_for_many_notes(fresh: Studio) -> None:
 def test_the_cache_forgets_the_mix_not_used_for_longest(
     fresh: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(core.inference.engine, "CACHED_MIXES", 2)
+    monkeypatch.setattr(fresh.engine._kept, "limit", 2)
     pluck, pad, hiss = (request_of(t) for t in (fresh.pluck, fresh.pad, fresh.hiss))
     for request in (pluck, pad, pluck, hiss):
         fresh.engine.render(request)
