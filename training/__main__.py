@@ -14,14 +14,16 @@ STAGES = (
     "corpus", "features", "generator", "hypernetwork", "adversarial", "vocoder", "judge", "bundle",
     "evaluate",
 )  # fmt: skip
-"""In the order a full run takes them; ``all`` runs every one."""
+"""In the order a full run takes them; ``all`` runs every one of these."""
+APART_STAGES = ("root",)
+"""Only run when named: what they make serves every bundle."""
 DEFAULT_CONFIG = Path("resources/configs/default.toml")
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line of the pipeline."""
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
-    parser.add_argument("stage", choices=[*STAGES, "all"], help="what to do")
+    parser.add_argument("stage", choices=[*STAGES, "all", *APART_STAGES], help="what to do")
     parser.add_argument("--config", type=Path, default=DEFAULT_CONFIG, help="TOML file")
     parser.add_argument(
         "--run-dir", type=Path, help="folder of weights and logs (runs/<name of the config>)"
@@ -70,6 +72,8 @@ def _run(args: argparse.Namespace) -> None:
             pipeline.render_corpus(config.corpus, Path(config.corpus_dir))
         elif name in pipeline.TRAINED_STAGES:
             pipeline.run_stage(name, config, run_dir, minutes=args.minutes, resume=args.resume)
+        elif name == "root":
+            pipeline.fit_root_finder(config, run_dir)
         elif name == "bundle":
             pipeline.bundle_run(config, run_dir, bundle_dir)
         else:

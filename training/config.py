@@ -31,6 +31,7 @@ from training.stages.feature_extractor import FeaturesConfig
 from training.stages.generator import GeneratorStageConfig
 from training.stages.hypernetwork import HypernetworkStageConfig
 from training.stages.judge import JudgeStageConfig
+from training.stages.root_note import RootNoteConfig
 from training.stages.vocoder import VocoderStageConfig
 
 DataclassT = TypeVar("DataclassT")
@@ -89,6 +90,7 @@ class RunConfig:
     adversarial: HypernetworkStageConfig = HypernetworkStageConfig()
     vocoder: VocoderStageConfig = VocoderStageConfig()
     judge: JudgeStageConfig = JudgeStageConfig()
+    root: RootNoteConfig = RootNoteConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
 
 

@@ -36,6 +36,7 @@ from training.stages.feature_extractor import FeaturesStage
 from training.stages.generator import GeneratorStage
 from training.stages.hypernetwork import HypernetworkStage, HypernetworkStageConfig
 from training.stages.judge import JudgeStage
+from training.stages.root_note import fit_root_note
 from training.stages.vocoder import VocoderStage
 from training.trainer import LoopConfig, Stage, TrainingError, train
 
@@ -262,6 +263,31 @@ def render_corpus(config: CorpusConfig, out: Path) -> None:
         build_corpus(
             config, out, lambda done, total: progress.update(task, completed=done, total=total)
         )
+
+
+def fit_root_finder(config: RunConfig, run_dir: Path) -> Path:
+    """Fit the weights that find root notes, beside the shipped ones.
+
+    Sources that are not trained on are measured all the same; their drum kits are not played.
+
+    Args:
+        config: The whole configuration.
+        run_dir: The run's folder; the stage gets a sub-folder.
+
+    Returns:
+        The weights' path.
+
+    Raises:
+        CorpusError: There is no corpus, or a soundfont is missing.
+    """
+    corpus = Path(config.corpus_dir)
+    train_split = CorpusSplit(corpus, Split.TRAIN, config.train_without)
+    validation_split = CorpusSplit(corpus, Split.VALIDATION)
+    fonts = [Path(font) for font in config.corpus.soundfonts]
+    drum_fonts = [font for font in fonts if font.stem not in config.train_without]
+    with RunDir(run_dir / "root") as run:
+        run.write_config(to_toml(config))
+        return fit_root_note(train_split, validation_split, drum_fonts, config.root, run.folder)
 
 
 def bundle_run(config: RunConfig, run_dir: Path, out: Path) -> Path:

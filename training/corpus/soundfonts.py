@@ -28,7 +28,7 @@ from training.corpus.source import (
     hash_file,
     prepare_note,
 )
-from training.corpus.splits import Split, is_melodic, split_of
+from training.corpus.splits import DRUM_BANK, Split, is_melodic, split_of
 
 GAIN = 0.5
 """FluidSynth's output gain; the samples are floats, so nothing clips."""
@@ -88,7 +88,7 @@ class Zone:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Preset:
-    """One melodic instrument of a soundfont."""
+    """One instrument or drum kit of a soundfont."""
 
     bank: int
     program: int
@@ -126,6 +126,19 @@ def list_presets(path: Path) -> list[Preset]:
     Raises:
         CorpusError: The file is missing or no SoundFont.
     """
+    return [preset for preset in _read_presets(path) if is_melodic(preset.bank, preset.program)]
+
+
+def list_drum_kits(path: Path) -> list[Preset]:
+    """Drum kits of a soundfont, by program.
+
+    Raises:
+        CorpusError: The file is missing or no SoundFont.
+    """
+    return [preset for preset in _read_presets(path) if preset.bank == DRUM_BANK]
+
+
+def _read_presets(path: Path) -> list[Preset]:
     with warnings.catch_warnings():
         # sf2utils reads RIFF with the standard library's deprecated chunk module.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -141,7 +154,7 @@ def list_presets(path: Path) -> list[Preset]:
     try:
         with path.open("rb") as file:
             for entry in Sf2File(file).presets:
-                if entry.name == "EOP" or not is_melodic(entry.bank, entry.preset):
+                if entry.name == "EOP":
                     continue
                 zones = tuple(
                     outer.intersect(inner)

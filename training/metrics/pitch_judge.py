@@ -14,6 +14,7 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from core.feature_extractor import ResidualBlock
 from core.mel import MelConfig
@@ -21,6 +22,8 @@ from core.nn.layers import Conv2dLayer, FullyConnectedLayer
 
 NOTES = 128
 """Classes: MIDI notes."""
+FRAMES_AVERAGED = 4
+"""Mel frames averaged before the first convolution."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,7 +31,7 @@ class PitchJudgeConfig:
     """Size of the pitch judge."""
 
     channels: tuple[int, ...] = (24, 48, 96, 128)
-    """Channels after each halving."""
+    """Channels at full mel resolution and after each halving."""
     feature_dim: int = 128
     """Width D of the features under the classifier."""
 
@@ -45,9 +48,9 @@ class PitchJudge(nn.Module):
         super().__init__()
         self.config = config
         widths = config.channels
-        self.stem = Conv2dLayer(1, widths[0], 5, stride=2)
+        self.stem = Conv2dLayer(1, widths[0], 5)
         self.blocks = nn.Sequential(*(ResidualBlock(i, o) for i, o in pairwise(widths)))
-        bands = mel.n_mels >> len(widths)
+        bands = mel.n_mels >> (len(widths) - 1)
         self.hidden = FullyConnectedLayer(
             2 * widths[-1] * bands, config.feature_dim, activation=True
         )
@@ -55,7 +58,9 @@ class PitchJudge(nn.Module):
 
     def features(self, mel: Tensor) -> Tensor:
         """[B, 1, M, F] to [B, D], float32."""
-        x = self.blocks(self.stem(mel.contiguous(memory_format=torch.channels_last)))
+        # Time is averaged first: what names a note is fine structure along the mel axis.
+        x = functional.avg_pool2d(mel, (1, FRAMES_AVERAGED))
+        x = self.blocks(self.stem(x.contiguous(memory_format=torch.channels_last)))
         pooled = torch.cat([x.mean(dim=3), x.amax(dim=3)], dim=1).flatten(1)
         features: Tensor = self.hidden(pooled).float()
         return features

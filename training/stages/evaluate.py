@@ -82,6 +82,21 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class DistanceRow:
+    """One line of the table of distances to the true note."""
+
+    interval: str
+    """Semitones between source and target."""
+    pairs: int
+    """How many it is a mean of."""
+    rmse_db: dict[str, float]
+    """RMSE of the log-mel by contestant."""
+    bar: str = ""
+    is_met: bool | None = None
+    """None where there is no bar."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class _Drawn:
     """Mels of one set of pairs: true targets and what the two models make of them, [N, M, F]."""
 
@@ -114,7 +129,6 @@ class Evaluation:
             self.reconstruction_and_frechet,
             self.pitch_accuracy,
             self.tuning,
-            self.distances,
             self.vocoder,
             self.feature_invariance,
             self.root_notes,
@@ -233,7 +247,8 @@ class Evaluation:
             ),
         ]  # fmt: skip
 
-    def distances(self) -> list[Row]:
+    @torch.inference_mode()
+    def distances(self) -> list[DistanceRow]:
         """Row 5: RMSE to the true note by interval, beside pitch-shifters."""
         rng = step_rng(self.config.seed, 0, 3)
         pairs = self._pairs_of_one_velocity(rng)
@@ -281,12 +296,10 @@ class Evaluation:
             beats_both = beats_naive and mine < means["Rubber Band R3"]
             met = beats_both if low >= 12 else beats_naive if low >= 3 else None
             bar = "below both rivals" if low >= 12 else "below naive" if low >= 3 else ""
-            values = ", ".join(f"{name} {value:.1f}" for name, value in means.items())
             rows.append(
-                Row(
-                    measure=f"RMSE (dB) to the true note, {low}–{high} semitones away "
-                    f"({int(inside.sum())} pairs)",
-                    value=values, bar=bar, is_met=met,
+                DistanceRow(
+                    interval=f"{low}–{high}", pairs=int(inside.sum()), rmse_db=means, bar=bar,
+                    is_met=met,
                 )
             )  # fmt: skip
         return rows
@@ -444,17 +457,14 @@ class Evaluation:
         return torch.cat([self.mel(torch.from_numpy(w)[None]) for w in normalised]).float()
 
 
-def evaluate(model_path: Path | None, corpus: Path, config: EvaluateConfig, out: Path) -> list[Row]:
-    """Take and print the table, and keep it.
+def evaluate(model_path: Path | None, corpus: Path, config: EvaluateConfig, out: Path) -> None:
+    """Take and print the tables, and keep them.
 
     Args:
         model_path: A bundle or the folder that holds it; the shipped one if None.
         corpus: A corpus with test notes.
         config: How much to measure.
         out: Folder for ``table.md`` and ``metrics.json``.
-
-    Returns:
-        The table.
 
     Raises:
         CoreError: The bundle, the judge or the corpus is missing, or a rival is not installed.
@@ -464,23 +474,55 @@ def evaluate(model_path: Path | None, corpus: Path, config: EvaluateConfig, out:
         path = path / SHIPPED_MODEL.name
     model = load_model(path)
     judge = load_judge(path.with_name(JUDGE_FILE), model.mel)
-    rows = Evaluation(model, judge, CorpusSplit(corpus, Split.TEST), config).rows()
-    table = Table("measure", "value", "bar", "met", title=f"{path.name} on the test split")
-    for row in rows:
-        table.add_row(row.measure, row.value, row.bar, _mark(row))
-    Console().print(table)
+    evaluation = Evaluation(model, judge, CorpusSplit(corpus, Split.TEST), config)
+    rows, distances = evaluation.rows(), evaluation.distances()
+    tables = (measures_table(rows), distances_table(distances))
+    console = Console()
+    for header, lines in tables:
+        table = Table(*header)
+        for line in lines:
+            table.add_row(*line)
+        console.print(table)
     out.mkdir(parents=True, exist_ok=True)
-    (out / "table.md").write_text(markdown(rows), encoding="utf-8")
-    metrics = {"model": model.content_hash, "rows": [dataclasses.asdict(row) for row in rows]}
+    text = "\n".join(markdown(header, lines) for header, lines in tables)
+    (out / "table.md").write_text(text, encoding="utf-8")
+    metrics = {
+        "model": model.content_hash,
+        "rows": [dataclasses.asdict(row) for row in rows],
+        "distances": [dataclasses.asdict(row) for row in distances],
+    }
     (out / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
-    return rows
 
 
-def markdown(rows: Sequence[Row]) -> str:
-    """The table for a model card."""
-    lines = ["| measure | value | bar | met |", "|---|---|---|---|"]
-    lines += [f"| {r.measure} | {r.value} | {r.bar} | {_mark(r)} |" for r in rows]
-    return "\n".join(lines) + "\n"
+_Lines = list[tuple[str, ...]]
+
+
+def measures_table(rows: Sequence[Row]) -> tuple[tuple[str, ...], _Lines]:
+    """Header and lines of the measures."""
+    lines: _Lines = [(r.measure, r.value, r.bar, _mark(r.is_met)) for r in rows]
+    return ("measure", "value", "bar", "met"), lines
+
+
+def distances_table(rows: Sequence[DistanceRow]) -> tuple[tuple[str, ...], _Lines]:
+    """Header and lines of the distances by interval, dB."""
+    names = tuple(rows[0].rmse_db) if rows else ()
+    lines: _Lines = [
+        (
+            r.interval,
+            str(r.pairs),
+            *(f"{r.rmse_db[name]:.1f}" for name in names),
+            r.bar,
+            _mark(r.is_met),
+        )
+        for r in rows
+    ]
+    return ("semitones", "pairs", *names, "bar for carry-over", "met"), lines
+
+
+def markdown(header: tuple[str, ...], lines: _Lines) -> str:
+    """A table for a model card."""
+    cells = [header, ("---",) * len(header), *lines]
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells) + "\n"
 
 
 def load_judge(path: Path, mel: MelConfig) -> PitchJudge:
@@ -498,8 +540,8 @@ def load_judge(path: Path, mel: MelConfig) -> PitchJudge:
     return judge.eval().requires_grad_(False)
 
 
-def _mark(row: Row) -> str:
-    return "" if row.is_met is None else "yes" if row.is_met else "no"
+def _mark(is_met: bool | None) -> str:
+    return "" if is_met is None else "yes" if is_met else "no"
 
 
 def _mse(ours: Tensor, true: Tensor) -> float:

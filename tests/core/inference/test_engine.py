@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-import core.inference.engine
 from core.audio.files import AudioClip
 from core.audio.loudness import momentary_loudness_db
 from core.device import resolve_device

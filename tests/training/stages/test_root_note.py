@@ -18,21 +18,25 @@ from core.errors import CheckpointError, ParameterError
 from training import __main__ as command_line
 from training import pipeline
 from training.config import RunConfig, load_config
+from training.corpus.soundfonts import FontPlayer
 from training.corpus.splits import Split
 from training.data.dataset import CorpusSplit
 from training.stages import root_note
 from training.stages.root_note import (
     WEIGHTS_FILE,
     RootNoteConfig,
+    Samples,
     draw_tone,
     draw_unpitched,
     fit_weights,
     gather_examples,
     make_example,
+    play_drums,
     write_weights,
 )
 
 CONFIGS = Path(__file__).resolve().parents[3] / "resources" / "configs"
+FONT = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
 RATE = 44100
 TOY = RootNoteConfig(
     notes=48, tones=16, noises=16, clicks=4, epochs=60, pitched_epochs=40, batch_size=16,
@@ -188,6 +192,26 @@ def test_tones_and_noises_are_full_scale_and_finite() -> None:
     for sound in sounds:
         assert sound.dtype == np.float32
         assert np.abs(sound).max() == pytest.approx(1.0)
+
+
+@pytest.mark.skipif(
+    not FONT.is_file(), reason=f"{FONT} is missing: install the Debian package fluid-soundfont-gm"
+)
+def test_only_drum_kits_of_the_asked_split_are_played(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("fluidsynth", exc_type=ImportError)
+    played: list[tuple[int, int]] = []
+    play = FontPlayer.play
+
+    def spy(self: FontPlayer, bank: int, program: int, key: int, velocity: int) -> Samples:
+        played.append((bank, program))
+        return play(self, bank, program, key, velocity)
+
+    monkeypatch.setattr(FontPlayer, "play", spy)
+    monkeypatch.setattr(root_note, "DRUM_KEYS", (38,))
+    sounds = [sound for _, sound in play_drums([FONT], Split.VALIDATION)]
+    assert played == [(128, 3), (128, 13), (128, 33)]  # 7 and 17 are test kits
+    assert len(sounds) == 3
+    assert not any(estimate_root(sound, RATE).is_pitched for sound in sounds)
 
 
 def test_splits_in_the_wrong_place_are_refused(tiny_corpus: Path, tmp_path: Path) -> None:
