@@ -6,9 +6,11 @@ between notes, so that every note is alone in its window.
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from ctypes import c_int, c_void_p
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,7 +154,7 @@ def _read_presets(path: Path) -> list[Preset]:
         raise CorpusError(f"Soundfont {path} does not exist; {remedy}.")
     presets = []
     try:
-        with path.open("rb") as file:
+        with path.open("rb") as file, _without_remarks_of_sf2utils():
             for entry in Sf2File(file).presets:
                 if entry.name == "EOP":
                     continue
@@ -167,6 +169,21 @@ def _read_presets(path: Path) -> list[Preset]:
     except (ValueError, TypeError, EOFError, OSError, AttributeError, LookupError) as error:
         raise CorpusError(f"{path} is damaged or no SoundFont 2 file ({error}).") from error
     return sorted(presets, key=lambda preset: (preset.bank, preset.program))
+
+
+@contextmanager
+def _without_remarks_of_sf2utils() -> Iterator[None]:
+    """Drop what sf2utils says on the root logger: a line for every loop it finds unusual."""
+
+    def is_from_elsewhere(record: logging.LogRecord) -> bool:
+        return "sf2utils" not in record.pathname
+
+    root = logging.getLogger()
+    root.addFilter(is_from_elsewhere)
+    try:
+        yield
+    finally:
+        root.removeFilter(is_from_elsewhere)
 
 
 class FontPlayer:
