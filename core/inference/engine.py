@@ -50,6 +50,9 @@ CARRY_OVER_BANDS = 8.0
 """Width (σ) of the carry-over's Gaussian along the mel axis, bands."""
 CARRY_OVER_FRAMES = 3.0
 """Width (σ) of the carry-over's Gaussian along time, frames."""
+CARRY_OVER_FADE = (6.0, 18.0, 0.5)
+"""The carry-over is whole up to 6 semitones from the source and falls to a half at 18: measured on
+the validation split, see training/README.md."""
 PEAK = 10.0 ** (-1.0 / 20.0)
 """No note is louder than this: -1 dBFS."""
 FADE_OUT_S = 0.02
@@ -68,6 +71,7 @@ class _Refined:
     h: Tensor  # [1, H]
     weight_offsets: tuple[Tensor, ...]  # Δ times the strength asked for
     carry_over: Tensor  # [M, F], normalised mel units
+    root_pitch: float  # fractional MIDI
 
 
 class _RecentlyUsed:
@@ -359,6 +363,7 @@ class SynthesisEngine:
                 h=h,
                 weight_offsets=_scaled(self._offsets(h, root), strength),
                 carry_over=sum_weighted([s.carry_over for s in sources], mix.weights),
+                root_pitch=root,
             )
 
         return self._kept.get(f"{mix.key} {strength:.6f}", blend)
@@ -369,7 +374,12 @@ class SynthesisEngine:
             offsets = _scaled(self._offsets(h, timbre.root_pitch), strength)
             drawn = self._generate(h, [timbre.root_pitch], SOURCE_VELOCITY, offsets)[0]
             source = torch.from_numpy(timbre.mel).to(self._device)
-            return _Refined(h=h, weight_offsets=offsets, carry_over=carry_over_of(source, drawn))
+            return _Refined(
+                h=h,
+                weight_offsets=offsets,
+                carry_over=carry_over_of(source, drawn),
+                root_pitch=timbre.root_pitch,
+            )
 
         return self._kept.get(f"{timbre.content_hash} {strength:.6f}", refine)
 
@@ -383,7 +393,9 @@ class SynthesisEngine:
             refined.h, notes, float(request.velocity), refined.weight_offsets,
             z * request.variation,
         )  # fmt: skip
-        mels = (mels + request.carry_over * refined.carry_over).clamp_min(-1.0)
+        shares = [request.carry_over * carry_over_share(n - refined.root_pitch) for n in notes]
+        carried = torch.tensor(shares, device=self._device)[:, None, None] * refined.carry_over
+        mels = (mels + carried).clamp_min(-1.0)
         n_samples = self._model.mel.n_samples
         noise = torch.stack(
             [
@@ -415,6 +427,13 @@ def carry_over_of(source: Tensor, drawn: Tensor) -> Tensor:
     missed = (source - drawn).cpu().numpy()
     smooth = gaussian_filter(missed, (CARRY_OVER_BANDS, CARRY_OVER_FRAMES), mode="nearest")
     return torch.from_numpy(smooth).to(source.device)
+
+
+def carry_over_share(semitones: float) -> float:
+    """How much of the carry-over a note gets, by its distance from the source (either way)."""
+    near, far, least = CARRY_OVER_FADE
+    way = min(1.0, max(0.0, (abs(semitones) - near) / (far - near)))
+    return 1.0 - (1.0 - least) * way
 
 
 def sum_weighted(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:

@@ -28,7 +28,7 @@ from core.audio.files import AudioClip
 from core.audio.pitch import estimate_root
 from core.checkpoint import load_checkpoint, load_network
 from core.device import cpu_has_fast_bfloat16
-from core.inference.engine import SynthesisEngine, carry_over_of
+from core.inference.engine import SynthesisEngine, carry_over_of, carry_over_share
 from core.inference.model import SHIPPED_MODEL, Model, load_model
 from core.inference.request import RenderRequest, TimbreMix
 from core.mel import MelConfig, MelSpectrogram
@@ -264,11 +264,14 @@ class Evaluation:
             torch.from_numpy(self.split.velocity[pairs[:, 0]]),
         )
         sources = self.split.mels(pairs[:, 0])
+        interval = self.split.midi_pitch[pairs[:, 1]] - self.split.midi_pitch[pairs[:, 0]]
         carried = torch.stack(
-            [carry_over_of(s.float(), o.float()) for s, o in zip(sources, own, strict=True)]
+            [
+                carry_over_of(s.float(), o.float()) * carry_over_share(float(i))
+                for s, o, i in zip(sources, own, interval, strict=True)
+            ]
         )
         audio = self.split.audio(pairs[:, 0]).numpy()
-        interval = self.split.midi_pitch[pairs[:, 1]] - self.split.midi_pitch[pairs[:, 0]]
         rate = self.split.mel.sample_rate
         naive = [resample_shift(a, float(i)) for a, i in zip(audio, interval, strict=True)]
         rubber = [

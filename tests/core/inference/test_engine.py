@@ -4,6 +4,7 @@ import copy
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from core.inference.engine import (
     PEAK,
     SynthesisEngine,
     carry_over_of,
+    carry_over_share,
     sum_weighted,
 )
 from core.inference.model import Model, load_model
@@ -523,3 +525,10 @@ def test_no_partial_is_left_in_the_carry_over() -> None:
 def test_sums_are_weighted() -> None:
     parts = [torch.tensor([1.0, 2.0]), torch.tensor([10.0, 20.0])]
     torch.testing.assert_close(sum_weighted(parts, [0.25, 0.5]), torch.tensor([5.25, 10.5]))
+
+
+def test_the_carry_over_is_whole_near_the_source_and_never_grows_with_distance() -> None:
+    shares = [carry_over_share(float(distance)) for distance in range(-60, 61)]
+    assert shares[60] == shares[60 + 6] == shares[60 - 6] == 1.0
+    assert shares == shares[::-1]
+    assert all(near >= far >= 0.5 for near, far in pairwise(shares[60:]))
