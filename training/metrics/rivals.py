@@ -16,7 +16,7 @@ import soxr
 from numpy.typing import NDArray
 
 from core.audio.files import read_audio, write_audio
-from core.errors import CoreError
+from core.errors import AudioFileError, CoreError
 from core.mel import MelConfig, mel_filters
 
 GRIFFIN_LIM_ITERATIONS = 32
@@ -52,7 +52,11 @@ def rubber_band_shift(
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise RivalError(f"Rubber Band failed: {done.stderr.strip()[:200]}")
-        return _fit(read_audio(target).samples[0], len(audio))
+        try:
+            shifted = read_audio(target).samples[0]
+        except AudioFileError:  # nothing audible is left of a sound shifted out of its range
+            shifted = np.zeros(len(audio), np.float32)
+        return _fit(shifted, len(audio))
 
 
 def griffin_lim(mel: NDArray[np.float32], config: MelConfig) -> NDArray[np.float32]:

@@ -84,21 +84,28 @@ def known_instruments(features: nn.Module, split: CorpusSplit) -> tuple[tuple[st
     return tuple(names), torch.stack(means)
 
 
-def training_record(run_dir: Path, stages: tuple[str, ...]) -> dict[str, dict[str, float]]:
-    """Steps and minutes of each stage, read from its stats.jsonl (resumed runs added up)."""
-    record: dict[str, dict[str, float]] = {}
+def training_record(run_dir: Path, stages: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    """Steps, minutes (resumed runs added up) and last validation of each stage."""
+    record: dict[str, dict[str, Any]] = {}
     for stage in stages:
         path = run_dir / stage / "stats.jsonl"
         if not path.is_file():
             continue
         seconds = previous = 0.0
         steps = 0
+        validation: dict[str, float] = {}
         for text in path.read_text(encoding="utf-8").splitlines():
             line = json.loads(text)
             steps = max(steps, int(line["step"]))
+            measured = {k.removeprefix("validation/"): v for k, v in line.items() if "/" in k}
+            validation = measured or validation
             if "seconds" in line:
                 now = float(line["seconds"])
                 seconds += now - previous if now >= previous else now
                 previous = now
-        record[stage] = {"steps": steps, "minutes": round(seconds / 60.0, 1)}
+        record[stage] = {
+            "steps": steps,
+            "minutes": round(seconds / 60.0, 1),
+            "validation": validation,
+        }
     return record
