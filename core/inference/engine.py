@@ -33,7 +33,7 @@ from torch import Tensor
 from core.audio.files import AudioClip
 from core.audio.loudness import momentary_loudness_db
 from core.audio.pitch import estimate_root
-from core.audio.signal import fade, isolate_note
+from core.audio.signal import PRE_ROLL_S, fade, isolate_note
 from core.device import cpu_has_fast_bfloat16, is_out_of_memory, resolve_device
 from core.errors import DeviceError, ParameterError, RenderCancelled
 from core.inference.model import Model, load_model
@@ -462,8 +462,15 @@ def _length_samples(mix: TimbreMix, sample_rate: int, longest: int) -> int:
 def _finish(
     audio: NDArray[np.float32], length: int, loudness_db: float, sample_rate: int
 ) -> NDArray[np.float32]:
-    """Cut to length, fade out, bring to the wanted loudness without passing the peak."""
-    cut = fade(audio[:length], fade_out=min(length, round(FADE_OUT_S * sample_rate)))
+    """Cut to length, fade, bring to the wanted loudness without passing the peak.
+
+    The fade at the start lasts as long as the silence before every source's onset.
+    """
+    cut = fade(
+        audio[:length],
+        fade_in=min(length, round(PRE_ROLL_S * sample_rate)),
+        fade_out=min(length, round(FADE_OUT_S * sample_rate)),
+    )
     peak = float(np.max(np.abs(cut)))
     if peak == 0.0:
         return cut

@@ -532,3 +532,10 @@ def test_the_carry_over_is_whole_near_the_source_and_never_grows_with_distance()
     assert shares[60] == shares[60 + 6] == shares[60 - 6] == 1.0
     assert shares == shares[::-1]
     assert all(near >= far >= 0.5 for near, far in pairwise(shares[60:]))
+
+
+def test_a_note_starts_and_ends_at_zero_without_a_click(studio: Studio) -> None:
+    for region in studio.engine.render(request_of(studio.pluck, 40, 60, 80)).regions:
+        samples = region.samples[0]
+        assert abs(float(samples[0])) < 1e-4
+        assert abs(float(samples[-1])) < 1e-3
