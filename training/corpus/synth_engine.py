@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
+from core.audio.pitch import midi_to_hz
 from core.errors import ParameterError
 
 FloatArray = NDArray[np.float32]
@@ -34,11 +35,6 @@ REFERENCE_PITCH = 60.0
 """MIDI pitch at which key tracking changes nothing."""
 REFERENCE_VELOCITY = 100
 """Velocity at which brightness is as the patch says."""
-
-
-def midi_to_hz(midi_pitch: float) -> float:
-    """Frequency of a fractional MIDI pitch, A4 = 69 = 440 Hz."""
-    return float(440.0 * 2.0 ** ((midi_pitch - 69.0) / 12.0))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
