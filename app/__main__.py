@@ -7,9 +7,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from app import cli, demo
-
-VERBS = ("render", "export", "analyze", "info")
+from app import demo
+from app.cli.console import CliError, say
+from app.cli.main import VERBS
+from app.cli.main import run as run_verb
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,14 +35,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: list[str]) -> int:
     try:
         if arguments and (arguments[0] in VERBS or arguments[0].startswith("-")):
-            cli.run(arguments)
+            run_verb(arguments)
         else:
             demo.run([Path(argument) for argument in arguments])
-    except cli.CliError as error:
-        cli.say(str(error))
+    except CliError as error:
+        say(str(error))
         return error.exit_code
     except KeyboardInterrupt:
-        cli.say("Cancelled; nothing was written.")
+        say("Cancelled; nothing was written.")
         return 1
     except SystemExit as end:  # argparse, after --help and --version
         return int(end.code or 0)

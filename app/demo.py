@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from app import cli
+from app.cli.console import CliError, cancellable, failing_with, say, tell
+from app.cli.work import export, load_engine, read_clips, render
 from app.spectrogram_picture import Panel, draw_panels
 from core.audio.pitch import note_name, parse_notes
 from core.export.files import publish, safe_stem, write_file
@@ -33,27 +34,27 @@ def run(files: Sequence[Path]) -> None:
         files: One-shots; none takes the bundled demo sample.
 
     Raises:
-        cli.CliError: With the exit code.
+        CliError: With the exit code.
     """
     missing = [file for file in files if not file.exists()]
     if missing:
-        raise cli.CliError(
+        raise CliError(
             f"'{missing[0]}' is neither a file nor a verb (render, export, analyze, info); "
             "check the path.",
             2,
         )
-    cli.say(f"There is no window yet; exporting to {DEMO_FOLDER} instead.")
-    with cli.failing_with(2):
-        clips = cli.read_clips(files or [SAMPLES_FOLDER / f"{DEMO_SAMPLE}.wav"])
-        engine = cli.load_engine(None, "auto")
+    say(f"There is no window yet; exporting to {DEMO_FOLDER} instead.")
+    with failing_with(2):
+        clips = read_clips(files or [SAMPLES_FOLDER / f"{DEMO_SAMPLE}.wav"])
+        engine = load_engine(None, "auto")
         timbres = [engine.analyze(clip) for clip in clips]
-    with cli.failing_with(1), cli.cancellable() as cancel:
+    with failing_with(1), cancellable() as cancel:
         for timbre in timbres:
             mix = TimbreMix(timbres=(timbre,), weights=(1.0,))
             request = RenderRequest(mix=mix, notes=parse_notes(DEMO_NOTES))
-            instrument = cli.render(engine, request, timbre.name, cancel)
-            cli.export(instrument, DEMO_FORMATS, DEMO_FOLDER, force=True, cancel=cancel)
-            cli.tell(str(write_picture(timbre, instrument, DEMO_FOLDER)))
+            instrument = render(engine, request, timbre.name, cancel)
+            export(instrument, DEMO_FORMATS, DEMO_FOLDER, force=True, cancel=cancel)
+            tell(str(write_picture(timbre, instrument, DEMO_FOLDER)))
 
 
 def write_picture(timbre: Timbre, instrument: Instrument, folder: Path) -> Path:

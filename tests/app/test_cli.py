@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from app import __version__, cli
+from app import __version__
 from app.__main__ import main
+from app.cli.verbs import analyze
 from core.errors import DeviceError
 from tests.app.fake_engine import FakeEngine
 from tests.helpers.blocking import blocking
@@ -232,7 +233,7 @@ def test_an_interrupt_before_the_work_is_no_traceback(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "load_engine", interrupt)
+    monkeypatch.setattr(analyze, "load_engine", interrupt)
     assert main(["analyze", str(bell)]) == 1
     assert "Cancelled" in capsys.readouterr().err
 
@@ -253,6 +254,7 @@ def test_help_and_mistakes_need_neither_torch_nor_qt() -> None:
     program = f"""
 {blocking("torch", "PySide6", "sounddevice", "pyqtgraph")}
 from app.__main__ import main
+from app.cli.verbs import analyze
 verbs = [["--help"], ["export", "--help"], ["analyze", "missing.wav"], ["export", "missing.wav"]]
 sys.exit([main(verb) for verb in verbs] != [0, 0, 2, 2])
 """

@@ -35,7 +35,7 @@ def measure(model: Path | None) -> Iterator[Row]:
         {
             "networks": lambda: SynthesisEngine.load(model, "cpu"),
             "python": lambda: _run_python("pass"),
-            "import": lambda: _run_python("import app.cli"),
+            "import": lambda: _run_python("import app.cli.main"),
         },
         ROUNDS,
     )
@@ -44,7 +44,7 @@ def measure(model: Path | None) -> Iterator[Row]:
         unit="ms",
     )  # fmt: skip
     yield Row(
-        measure="starting Python with `import app.cli` ÷ starting Python",
+        measure="starting Python with `import app.cli.main` ÷ starting Python",
         value=taken.ratio("import", "python"),
         note=f"{milliseconds(taken.median_s('import'))} ÷ {milliseconds(taken.median_s('python'))}",
     )

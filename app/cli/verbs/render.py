@@ -1,0 +1,43 @@
+"""``render``: one WAV per note."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from app.cli.arguments import add_render_arguments
+from app.cli.console import cancellable, failing_with, tell
+from app.cli.work import checked_clips, instrument_name, prepare, render
+from core.audio.pitch import note_name
+from core.errors import RenderCancelled
+from core.export.files import check_destination, publish, write_file
+from core.export.wav import wav_bytes
+
+SUMMARY = "write one WAV per note: DIR/<midi>.wav"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    add_render_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Render and write; see the module."""
+    entries = [f"{note}.wav" for note in args.notes]
+    with failing_with(2):
+        clips = checked_clips(args)
+        check_destination(args.out, entries, force=args.force)
+        engine, request = prepare(args, clips)
+    with failing_with(1), cancellable() as cancel:
+        instrument = render(engine, request, instrument_name(clips), cancel)
+
+        def write(folder: Path) -> None:
+            for entry, region in zip(entries, instrument.regions, strict=True):
+                title = {"INAM": f"{instrument.name} {note_name(region.root_note)}"}
+                write_file(folder / entry, (wav_bytes(region, instrument.sample_rate, title),))
+                if cancel.is_set():
+                    raise RenderCancelled("Cancelled; nothing was written.")
+
+        publish(args.out, entries, write, force=args.force)
+    for entry in entries:
+        tell(str(args.out / entry))

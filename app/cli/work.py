@@ -1,0 +1,96 @@
+"""Steps that verbs share: reading samples, loading the engine, rendering, exporting."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.cli.console import progress, say, tell
+from core.audio.files import AudioClip, read_audio
+from core.errors import ParameterError
+from core.export.base import export_instrument, openable
+from core.inference.request import RenderRequest, TimbreMix
+from core.instrument import Instrument
+
+if TYPE_CHECKING:
+    from core.inference.engine import SynthesisEngine
+
+
+def load_engine(model: Path | None, device: str) -> SynthesisEngine:
+    """Import torch and load the networks."""
+    from core.inference.engine import SynthesisEngine
+
+    return SynthesisEngine.load(model, device, on_message=say)
+
+
+def read_clips(paths: Sequence[Path]) -> list[AudioClip]:
+    """Read every file, so that a bad one is named before anything slow begins."""
+    return [read_audio(path) for path in paths]
+
+
+def instrument_name(clips: Sequence[AudioClip]) -> str:
+    """The display name of an instrument made from these clips."""
+    return "-".join(clip.name for clip in clips)
+
+
+def render(
+    engine: SynthesisEngine, request: RenderRequest, name: str, cancel: threading.Event
+) -> Instrument:
+    """Render a request with progress on stderr and give the result its name."""
+    with progress("Rendering", "notes") as report:
+        instrument = engine.render(request, progress=report, cancel=cancel)
+    return dataclasses.replace(instrument, name=name)
+
+
+def export(
+    instrument: Instrument,
+    formats: Sequence[str],
+    out: Path,
+    *,
+    force: bool,
+    cancel: threading.Event,
+) -> None:
+    """Export with progress on stderr; tells what to open on stdout."""
+    with progress("Writing", "samples") as report:
+        export_instrument(instrument, formats, out, force=force, progress=report, cancel=cancel)
+    for entry in dict.fromkeys(openable(instrument.name, formats)):
+        tell(str(out / entry))
+
+
+def checked_clips(args: argparse.Namespace) -> list[AudioClip]:
+    """The samples, once the lists that go with them are known to fit."""
+    n_samples = len(args.samples)
+    if args.weights is not None and len(args.weights) != n_samples:
+        raise ParameterError(
+            f"--weights has {len(args.weights)} values for {n_samples} samples; give one for each."
+        )
+    if args.root is not None and len(args.root) not in (1, n_samples):
+        raise ParameterError(
+            f"--root has {len(args.root)} notes for {n_samples} samples; "
+            "give one for all or one for each."
+        )
+    return read_clips(args.samples)
+
+
+def prepare(
+    args: argparse.Namespace, clips: Sequence[AudioClip]
+) -> tuple[SynthesisEngine, RenderRequest]:
+    """Load the model, listen to the samples, state what is wanted."""
+    roots = args.root or [None]
+    roots = roots * len(clips) if len(roots) == 1 else roots
+    engine = load_engine(args.model, args.device)
+    timbres = [engine.analyze(clip, root=root) for clip, root in zip(clips, roots, strict=True)]
+    mix = TimbreMix(timbres=tuple(timbres), weights=args.weights or (1.0,) * len(clips))
+    return engine, RenderRequest(
+        mix=mix,
+        notes=args.notes,
+        velocity=args.velocity,
+        seed=args.seed,
+        variation=args.variation,
+        refinement=args.refinement,
+        carry_over=args.carry_over,
+    )
