@@ -9,6 +9,7 @@ Shape legend: C channels, T samples.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -22,6 +23,10 @@ from core.errors import ParameterError
 HIGHEST_KEY = 127
 """The last MIDI key; the first is 0."""
 
+MAX_ROUND_ROBINS = 16
+"""Most alternatives of one key."""
+PAD_CONTROLLERS = (16, 17)
+"""MIDI controllers (general purpose 1 and 2) that move an exported pad along x and y."""
 MIN_LOOP_START = 64
 """Frames before a loop: samplers crossfade or interpolate into them (SF2: 8, sfizz: 1 ms)."""
 MIN_LOOP_LENGTH = 32
@@ -57,6 +62,34 @@ class Loop:
         return self.end - self.start
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Envelope:
+    """ADSR: how the level of a key moves while it is held and after it is let go."""
+
+    attack_s: float = 0.0
+    """From silence to full level, seconds, 0–20."""
+    decay_s: float = 0.0
+    """From full level to the sustained one, seconds, 0–20."""
+    sustain: float = 1.0
+    """Level while the key stays down, linear, 0–1."""
+    release_s: float = 0.2
+    """From the level held to silence, seconds, 0.001–20."""
+
+    def __post_init__(self) -> None:
+        for name, least, most in (
+            ("attack_s", 0.0, 20.0),
+            ("decay_s", 0.0, 20.0),
+            ("sustain", 0.0, 1.0),
+            ("release_s", 0.001, 20.0),
+        ):
+            value = getattr(self, name)
+            if not least <= value <= most:
+                label, unit = (name[:-2], " s") if name.endswith("_s") else (name, "")
+                raise ParameterError(
+                    f"{label.capitalize()} {value}{unit} is outside {least:g}-{most:g}{unit}."
+                )
+
+
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Region:
     """One recorded note and the keys and velocities that it answers."""
@@ -71,6 +104,8 @@ class Region:
     """Softest velocity answered, 1–127."""
     high_velocity: int = 127
     """Loudest velocity answered, inclusive."""
+    round_robin: int = 1
+    """Place in the sequence of alternatives that repeated keys run through, from 1."""
     samples: NDArray[np.float32]
     """Audio in [-1, 1], [C, T], mono or stereo."""
     loop: Loop | None = None
@@ -88,6 +123,11 @@ class Region:
             raise ParameterError(
                 f"Velocities {self.low_velocity}-{self.high_velocity} of the region at note "
                 f"{self.root_note} are no range within 1-127."
+            )
+        if not 1 <= self.round_robin <= MAX_ROUND_ROBINS:
+            raise ParameterError(
+                f"Round robin {self.round_robin} of note {self.root_note} is outside "
+                f"1-{MAX_ROUND_ROBINS}."
             )
         self._check_samples()
         n_frames = self.samples.shape[1]
@@ -115,7 +155,7 @@ class Region:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Instrument:
-    """Regions that never answer the same key and velocity twice."""
+    """Regions of which one answers a key, a velocity and a turn of the round robin."""
 
     name: str
     """Display name; exporters make their own file names from it."""
@@ -123,8 +163,8 @@ class Instrument:
     """Hz, common to all regions."""
     regions: tuple[Region, ...]
     """In the order they were asked for."""
-    release_s: float = 0.2
-    """Fade after a key is let go, seconds."""
+    envelope: Envelope = field(default_factory=Envelope)
+    """Of all regions; their own attack and decay are in the samples."""
     provenance: Mapping[str, str] = field(default_factory=dict)
     """Where it comes from (model, seed, sources, licence …); exporters write it into the files."""
 
@@ -133,8 +173,6 @@ class Instrument:
             raise ParameterError("An instrument needs a name; got an empty one.")
         if not 8_000 <= self.sample_rate <= 192_000:
             raise ParameterError(f"Sample rate {self.sample_rate} Hz is outside 8000-192000.")
-        if not 0.001 <= self.release_s <= 100.0:
-            raise ParameterError(f"Release {self.release_s} s is outside 0.001-100.")
         if not self.regions:
             raise ParameterError(f"Instrument {self.name!r} has no regions; render a note first.")
         object.__setattr__(self, "regions", tuple(self.regions))
@@ -142,29 +180,123 @@ class Instrument:
         self._check_regions()
 
     def _check_regions(self) -> None:
-        names = [(region.root_note, region.high_velocity) for region in self.regions]
-        for name in names:
-            if names.count(name) > 1:
-                raise ParameterError(
-                    f"Note {name[0]} up to velocity {name[1]} is recorded {names.count(name)} "
-                    f"times in {self.name!r}; give one region with all its keys."
-                )
-        answers = np.zeros((HIGHEST_KEY + 1, 128), dtype=np.int64)
+        names = Counter((r.root_note, r.high_velocity, r.round_robin) for r in self.regions)
+        (root_note, velocity, _), count = names.most_common(1)[0]
+        if count > 1:
+            raise ParameterError(
+                f"Note {root_note} up to velocity {velocity} is recorded {count} "
+                f"times in {self.name!r}; give one region with all its keys."
+            )
+        answers = np.zeros((self.round_robins, HIGHEST_KEY + 1, 128), dtype=np.int64)
         for region in self.regions:
             keys = slice(region.low_key, region.high_key + 1)
-            answers[keys, region.low_velocity : region.high_velocity + 1] += 1
+            velocities = slice(region.low_velocity, region.high_velocity + 1)
+            answers[region.round_robin - 1, keys, velocities] += 1
         if answers.max() > 1:
-            key, velocity = np.argwhere(answers > 1)[0]
+            turn, key, velocity = np.argwhere(answers > 1)[0]
             raise ParameterError(
-                f"Key {key} at velocity {velocity} is answered by {answers[key, velocity]} regions "
-                f"of {self.name!r}; let key and velocity ranges meet without overlap."
+                f"Key {key} at velocity {velocity} is answered by "
+                f"{answers[turn, key, velocity]} regions of {self.name!r}; "
+                "let key and velocity ranges meet without overlap."
             )
+        if (answers != answers[0]).any():
+            turn, key, velocity = np.argwhere(answers != answers[0])[0]
+            raise ParameterError(
+                f"Key {key} at velocity {velocity} of {self.name!r} has no alternative "
+                f"{turn + 1 if not answers[turn, key, velocity] else 1} of {self.round_robins}; "
+                "record every key in each turn of the round robin."
+            )
+
+    @property
+    def round_robins(self) -> int:
+        """Alternatives of every key."""
+        return max(region.round_robin for region in self.regions)
 
     @property
     def velocity_layers(self) -> tuple[tuple[int, int], ...]:
         """The different velocity ranges of the regions, softest first."""
         layers = {(region.low_velocity, region.high_velocity) for region in self.regions}
         return tuple(sorted(layers))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class PadInstrument:
+    """A grid of instruments that the player of the exported file morphs between with two controls.
+
+    All points have the same envelope, and regions of the same notes, keys and velocities in the
+    same order.
+    """
+
+    name: str
+    """Display name; exporters make their own file names from it."""
+    columns: int
+    """Points along x, 1–5."""
+    rows: int
+    """Points along y, 1–5."""
+    points: tuple[Instrument, ...]
+    """Row by row from the bottom (y = 0), each from the left (x = 0)."""
+    x: float = 0.5
+    """Where the player starts, 0 (left) to 1 (right)."""
+    y: float = 0.5
+    """Where the player starts, 0 (bottom) to 1 (top)."""
+
+    def __post_init__(self) -> None:
+        if not self.name.strip():
+            raise ParameterError("A pad instrument needs a name; got an empty one.")
+        if not (1 <= self.columns <= 5 and 1 <= self.rows <= 5 and self.columns * self.rows > 1):
+            raise ParameterError(
+                f"A pad of {self.columns}x{self.rows} points cannot be exported; use 2x1 up to 5x5."
+            )
+        object.__setattr__(self, "points", tuple(self.points))
+        if len(self.points) != self.columns * self.rows:
+            raise ParameterError(
+                f"{len(self.points)} instruments were given for a pad of "
+                f"{self.columns}x{self.rows} points."
+            )
+        for name in ("x", "y"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ParameterError(f"Pad position {name} = {getattr(self, name)} is outside 0-1.")
+        first = self.points[0]
+        for point in self.points[1:]:
+            if _frame(point) != _frame(first):
+                raise ParameterError(
+                    f"{point.name!r} and {first.name!r} differ in sample rate, envelope or key "
+                    "ranges; render all points of a pad with the same notes and settings."
+                )
+
+    @property
+    def places(self) -> tuple[tuple[int, int], ...]:
+        """(column, row) of each point, from 0 at the bottom left, in the order of ``points``."""
+        return tuple((column, row) for row in range(self.rows) for column in range(self.columns))
+
+    @property
+    def provenance(self) -> Mapping[str, str]:
+        """What all points have in common of where they come from."""
+        first, *others = self.points
+        return {
+            key: value
+            for key, value in first.provenance.items()
+            if all(other.provenance.get(key) == value for other in others)
+        }
+
+    def own_provenance(self, index: int) -> Mapping[str, str]:
+        """What one of ``points`` does not share with all others of where it comes from."""
+        shared = self.provenance
+        own = self.points[index].provenance
+        return {key: value for key, value in own.items() if key not in shared}
+
+    def point(self, column: int, row: int) -> Instrument:
+        """The instrument at a grid position, counted from 0 at the bottom left."""
+        return self.points[row * self.columns + column]
+
+
+def _frame(instrument: Instrument) -> tuple[object, ...]:
+    """All of an instrument but its sound."""
+    key_map = [
+        (r.root_note, r.low_key, r.high_key, r.low_velocity, r.high_velocity, r.round_robin)
+        for r in instrument.regions
+    ]
+    return instrument.sample_rate, instrument.envelope, key_map
 
 
 def tile_zones(roots: Sequence[int]) -> list[tuple[int, int]]:

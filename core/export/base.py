@@ -16,7 +16,7 @@ from typing import Protocol, runtime_checkable
 import core.export
 from core.errors import ParameterError, RenderCancelled
 from core.export.files import check_destination, publish, safe_stem
-from core.instrument import Instrument
+from core.instrument import Instrument, PadInstrument
 
 
 @runtime_checkable
@@ -40,9 +40,9 @@ class Exporter(Protocol):
     def write(
         self, instrument: Instrument, stem: str, folder: Path, step: Callable[[], None]
     ) -> None:
-        """Write the entries into ``folder``.
+        """Write the entries of an instrument into ``folder``.
 
-        A folder shared with another format (the samples) may be there already, complete.
+        Samples shared with another format may be there already, complete.
 
         Args:
             instrument: What to write.
@@ -52,6 +52,14 @@ class Exporter(Protocol):
 
         Raises:
             OSError: The file system refused; the caller cleans up.
+        """
+
+    def write_pad(
+        self, pad: PadInstrument, stem: str, folder: Path, step: Callable[[], None]
+    ) -> None:
+        """Write the entries of a pad into ``folder``, as far as the format can morph.
+
+        Like :meth:`write`; ``step`` is to be called after each region of each point.
         """
 
 
@@ -111,7 +119,7 @@ def check_export(instrument_name: str, formats: Sequence[str], out: Path, *, for
 
 
 def export_instrument(
-    instrument: Instrument,
+    instrument: Instrument | PadInstrument,
     formats: Sequence[str],
     out: Path,
     *,
@@ -119,14 +127,14 @@ def export_instrument(
     progress: Callable[[int, int], None] | None = None,
     cancel: threading.Event | None = None,
 ) -> list[Path]:
-    """Write an instrument into a folder in the formats named; all of it or nothing.
+    """Write an instrument or a pad into a folder in the formats named; all of it or nothing.
 
     Args:
         instrument: What to write.
         formats: Names from ``FORMATS``.
         out: Destination folder; made when missing, other files in it stay as they are.
         force: Replace files that exist.
-        progress: Called with (regions written, regions in all).
+        progress: Called with (regions written, regions in all), over all formats.
         cancel: Checked after each region.
 
     Returns:
@@ -139,7 +147,8 @@ def export_instrument(
     """
     exporters = choose_formats(formats)
     stem = safe_stem(instrument.name)
-    total = len(exporters) * len(instrument.regions)
+    points = instrument.points if isinstance(instrument, PadInstrument) else (instrument,)
+    total = len(exporters) * sum(len(point.regions) for point in points)
     done = 0
 
     def step() -> None:
@@ -154,6 +163,9 @@ def export_instrument(
 
     def write(folder: Path) -> None:
         for exporter in exporters:
-            exporter.write(instrument, stem, folder, step)
+            if isinstance(instrument, PadInstrument):
+                exporter.write_pad(instrument, stem, folder, step)
+            else:
+                exporter.write(instrument, stem, folder, step)
 
     return publish(out, entries_of(instrument.name, formats), write, force=force)

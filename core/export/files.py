@@ -1,4 +1,4 @@
-"""Names and atomic writing for everything that leaves the program as files.
+"""Names, texts and atomic writing for everything that leaves the program as files.
 
 Files are first written to a temporary folder on the same file system. Only when all of them are
 complete do they take their places, by renames, the samples before the file that names them:
@@ -19,13 +19,16 @@ import re
 import shutil
 import tempfile
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from core.errors import ExportError
 
-MAX_STEM_LENGTH = 40
-"""Characters of an instrument's file stem; notes, velocities and endings bring it to at most 60."""
+MAX_STEM_LENGTH = 32
+"""Characters of an instrument's file stem; place on the pad, note, velocity, round robin and ending
+bring a file's name to at most 60."""
 
 _WINDOWS_DEVICES = {"con", "prn", "aux", "nul"} | {
     f"{port}{number}" for port in ("com", "lpt") for number in range(10)
@@ -39,17 +42,46 @@ def safe_stem(name: str) -> str:
         name: Anything a person typed.
 
     Returns:
-        1 to 40 characters of ``[A-Za-z0-9._ -]``, led by a letter or digit, not ending in a dot or
+        1 to 32 characters of ``[A-Za-z0-9._ -]``, led by a letter or digit, not ending in a dot or
         space and no Windows device name. Safe stems come back unchanged.
     """
-    ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    replaced = re.sub(r"[^A-Za-z0-9._ -]+", "_", ascii_name.replace("#", "s"))
-    stem = re.sub(r"^[^A-Za-z0-9]+", "", replaced)[:MAX_STEM_LENGTH].rstrip("._ -")
-    if not stem:
-        return "instrument"
+    notes_spelled = re.sub(r"(?<=[A-Ga-g])#", "s", name)
+    ascii_name = unicodedata.normalize("NFKD", notes_spelled).encode("ascii", "ignore").decode()
+    replaced = re.sub(r" +", " ", re.sub(r"[^A-Za-z0-9._ -]+", "_", ascii_name))
+    stem = _cut(re.sub(r"^[^A-Za-z0-9]+", "", replaced)) or "instrument"
     if stem.split(".")[0].rstrip().lower() in _WINDOWS_DEVICES:
-        return f"x{stem}"[:MAX_STEM_LENGTH]
+        return _cut(f"x{stem}")
     return stem
+
+
+def _cut(stem: str) -> str:
+    return stem[:MAX_STEM_LENGTH].rstrip("._ -")
+
+
+def one_line(text: str) -> str:
+    """A text that any player can read in a line of a text file.
+
+    Args:
+        text: Anything a person or a file system gave, line breaks and broken Unicode included.
+
+    Returns:
+        Its printable characters; single spaces stand for everything else.
+    """
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def point_stem(stem: str, column: int, row: int) -> str:
+    """Stem of one point of a pad, e.g. ``Bell_x1y3``; people count from one.
+
+    Args:
+        stem: Safe stem of the pad.
+        column: From 0 at the left.
+        row: From 0 at the bottom.
+
+    Returns:
+        Name of the point's folder and head of its files' names.
+    """
+    return f"{stem}_x{column + 1}y{row + 1}"
 
 
 def write_file(path: Path, parts: Iterable[bytes]) -> None:
@@ -62,10 +94,38 @@ def write_file(path: Path, parts: Iterable[bytes]) -> None:
     Raises:
         OSError: The file system refused, e.g. because it is full.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "xb") as file:
+    with _new_file(path) as file:
         for part in parts:
             file.write(part)
+
+
+def write_zip(path: Path, members: Iterable[tuple[str, bytes]]) -> None:
+    """Write one new ZIP archive like :func:`write_file`; equal members give equal bytes.
+
+    Members are stored, not compressed: samplers read them in place.
+
+    Args:
+        path: Where to; its folder is made when missing.
+        members: (path within the archive with forward slashes, contents), in order; each is
+            written before the next is asked for.
+
+    Raises:
+        OSError: The file system refused, e.g. because it is full.
+    """
+    with _new_file(path) as file, zipfile.ZipFile(file, "w") as archive:
+        for name, data in members:
+            info = zipfile.ZipInfo(name)  # dated 1980, the format's first year
+            info.create_system = 3  # Unix on every system, for equal bytes
+            info.external_attr = 0o644 << 16
+            archive.writestr(info, data)
+
+
+@contextlib.contextmanager
+def _new_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that must not exist yet, on the disk when the context is left."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "xb") as file:
+        yield file
         file.flush()
         os.fsync(file.fileno())
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from itertools import pairwise
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import ParameterError
-from core.instrument import Instrument, Loop, Region, tile_zones
+from core.instrument import Envelope, Instrument, Loop, PadInstrument, Region, tile_zones
 
 NOTES = st.lists(st.integers(0, 127), min_size=1, max_size=128, unique=True)
 
@@ -80,6 +81,8 @@ def test_impossible_roots_are_named(roots: list[int], says: str) -> None:
         ({"samples": np.full((1, 500), np.inf, np.float32)}, "inf"),
         ({"samples": np.full((1, 500), -1.25, np.float32)}, "1.25"),
         ({"loop": Loop(start=100, end=493)}, "493 of 500"),
+        ({"round_robin": 0}, "Round robin 0"),
+        ({"round_robin": 17}, "1-16"),
     ],
 )
 def test_regions_refuse_what_no_sampler_can_play(changes: dict[str, object], says: str) -> None:
@@ -106,13 +109,27 @@ def test_loops_leave_room_for_interpolation(start: int, end: int, says: str) -> 
     [
         ({"name": " "}, "name"),
         ({"sample_rate": 0}, "Sample rate 0"),
-        ({"release_s": 0.0}, "Release 0.0"),
         ({"regions": ()}, "no regions"),
     ],
 )
 def test_instruments_refuse_nonsense(changes: dict[str, object], says: str) -> None:
     with pytest.raises(ParameterError, match=says):
         instrument(region(), **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"release_s": 0.0}, r"Release 0\.0 s is outside 0\.001-20 s"),
+        ({"attack_s": -0.1}, "Attack"),
+        ({"decay_s": 21.0}, "Decay 21"),
+        ({"sustain": 1.5}, r"Sustain 1\.5 is outside 0-1\."),
+        ({"sustain": math.nan}, "nan"),
+    ],
+)
+def test_envelopes_refuse_nonsense(changes: dict[str, float], says: str) -> None:
+    with pytest.raises(ParameterError, match=says):
+        Envelope(**changes)
 
 
 def test_overlapping_regions_are_refused_with_key_and_velocity() -> None:
@@ -130,6 +147,83 @@ def test_the_same_recording_twice_is_refused() -> None:
 def test_velocity_layers_share_keys() -> None:
     soft, loud = region(high_velocity=80), region(low_velocity=81)
     assert instrument(loud, soft).velocity_layers == ((1, 80), (81, 127))
+
+
+def test_round_robins_are_counted() -> None:
+    assert instrument(region()).round_robins == 1
+    assert instrument(region(round_robin=2), region()).round_robins == 2
+
+
+@pytest.mark.parametrize(
+    ("others", "says"),
+    [
+        ([{"round_robin": 2, "high_key": 60}], "Key 61 .* has no alternative 2 of 2"),
+        ([{"round_robin": 3}], "Key 0 .* has no alternative 2 of 3"),
+        ([{"round_robin": 2}, {"round_robin": 2, "root_note": 50}], "answered by 2"),
+    ],
+)
+def test_every_key_needs_every_turn(others: list[dict[str, object]], says: str) -> None:
+    with pytest.raises(ParameterError, match=says):
+        instrument(region(), *(region(**other) for other in others))
+
+
+def test_turns_may_split_the_keys_differently() -> None:
+    low, high = region(root_note=48, high_key=60), region(low_key=61)
+    assert instrument(low, high, region(round_robin=2)).round_robins == 2
+
+
+def pad(*points: Instrument, **changes: object) -> PadInstrument:
+    defaults = {"name": "Pad", "columns": len(points), "rows": 1, "points": points}
+    return PadInstrument(**(defaults | changes))
+
+
+def test_a_pad_knows_its_points_by_place() -> None:
+    points = [instrument(region(), name=name) for name in "abcdef"]
+    made = pad(*points, columns=3, rows=2)
+    assert [made.point(column, row).name for column, row in made.places] == list("abcdef")
+    assert made.point(2, 0).name == "c"
+    assert made.point(0, 1).name == "d"
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"name": ""}, "name"),
+        ({"columns": 6}, "6x1"),
+        ({"columns": 1}, "1x1"),
+        ({"columns": 3}, "2 instruments were given for a pad of 3x1"),
+        ({"x": 1.5}, "x = 1.5"),
+        ({"y": math.nan}, "y = nan"),
+    ],
+)
+def test_pads_refuse_nonsense(changes: dict[str, object], says: str) -> None:
+    with pytest.raises(ParameterError, match=says):
+        pad(instrument(region()), instrument(region()), **changes)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        instrument(region(), name="Other", sample_rate=48000),
+        instrument(region(), name="Other", envelope=Envelope(release_s=1.0)),
+        instrument(region(root_note=61), name="Other"),
+        instrument(region(high_velocity=100), name="Other"),
+        instrument(region(), region(round_robin=2), name="Other"),
+    ],
+)
+def test_points_of_a_pad_differ_in_sound_only(other: Instrument) -> None:
+    with pytest.raises(ParameterError, match="'Other' and 'Test' differ"):
+        pad(instrument(region()), other)
+
+
+def test_a_pad_tells_common_provenance_from_its_points_own() -> None:
+    points = [
+        instrument(region(), provenance={"model": "abc", "weights": weights, **extra})
+        for weights, extra in (("1,0", {}), ("0,1", {"note": "x"}))
+    ]
+    made = pad(*points)
+    assert made.provenance == {"model": "abc"}
+    assert made.own_provenance(1) == {"weights": "0,1", "note": "x"}
 
 
 def test_an_instrument_is_not_changed_from_outside() -> None:

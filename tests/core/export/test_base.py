@@ -19,12 +19,19 @@ from core.export.base import (
     find_formats,
     openable,
 )
-from tests.core.export.instruments import sine_instrument, snapshot
-from tests.core.export.test_files import HOSTILE_NAMES, FullDisk
+from core.instrument import Instrument, PadInstrument
+from tests.core.export.instruments import (
+    HOSTILE_NAMES,
+    layered_instrument,
+    pad_instrument,
+    sine_instrument,
+    snapshot,
+)
+from tests.core.export.test_files import FullDisk
 
 
 def test_every_format_is_an_exporter_under_its_own_name() -> None:
-    assert {"sfz", "wav"} <= set(FORMATS)
+    assert {"decentsampler", "dslibrary", "sfz", "wav"} <= set(FORMATS)
     for name, exporter in FORMATS.items():
         assert isinstance(exporter, Exporter)
         assert exporter.name == name
@@ -46,19 +53,19 @@ def test_unknown_formats_are_answered_with_the_known_ones() -> None:
         choose_formats([])
 
 
-@pytest.mark.parametrize("name", HOSTILE_NAMES)
-@pytest.mark.parametrize("formats", [["sfz"], ["wav"], ["wav", "sfz"]])
+@pytest.mark.parametrize("name", [name for name in HOSTILE_NAMES if name.strip()])
+@pytest.mark.parametrize("pad", [False, True])
 def test_file_names_are_safe_whatever_the_instrument_is_called(
-    tmp_path: Path, name: str, formats: list[str]
+    tmp_path: Path, name: str, pad: bool
 ) -> None:
-    instrument = sine_instrument(name if name.strip() else "x", [61])
-    files = export_instrument(instrument, formats, tmp_path / "out")
-    assert sum(file.suffix == ".wav" for file in files) == 1
+    made = pad_instrument(name, 2, 1, [61]) if pad else sine_instrument(name, [61])
+    files = export_instrument(made, list(FORMATS), tmp_path)
+    assert sum(file.suffix == ".wav" for file in files) == (2 if pad else 1)
     for file in files:
         assert len(file.name) <= 60
-        assert file.name.isascii()
-    for entry in openable(instrument.name, formats):
-        assert (tmp_path / "out" / entry).exists()
+        assert file.relative_to(tmp_path).as_posix().isascii()
+    for entry in openable(made.name, list(FORMATS)):
+        assert (tmp_path / entry).exists()
 
 
 def test_formats_share_their_samples(tmp_path: Path) -> None:
@@ -68,6 +75,17 @@ def test_formats_share_their_samples(tmp_path: Path) -> None:
     )
     assert len(files) == 4
     assert calls == [(done, 6) for done in range(1, 7)]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_pads_are_written_with_a_step_for_each_region(tmp_path: Path, name: str) -> None:
+    pad = pad_instrument("Pad", 2, 3, [48, 72])
+    calls: list[tuple[int, int]] = []
+    files = export_instrument(pad, [name], tmp_path, progress=lambda *call: calls.append(call))
+    assert calls == [(done, 12) for done in range(1, 13)]
+    assert {file.relative_to(tmp_path).parts[0] for file in files} == set(
+        FORMATS[name].entries("Pad")
+    )
 
 
 def test_what_is_in_the_way_is_found_before_rendering(tmp_path: Path) -> None:
@@ -84,6 +102,16 @@ def test_exporting_again_with_force_gives_the_same_files(tmp_path: Path) -> None
     before = snapshot(tmp_path)
     export_instrument(sine_instrument(), ["sfz"], tmp_path, force=True)
     assert snapshot(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("make", [layered_instrument, pad_instrument])
+def test_equal_instruments_give_equal_files(
+    tmp_path: Path, name: str, make: Callable[[], Instrument | PadInstrument]
+) -> None:
+    for folder in ("a", "b"):
+        export_instrument(make(), [name], tmp_path / folder)
+    assert snapshot(tmp_path / "a") == snapshot(tmp_path / "b")
 
 
 @pytest.mark.parametrize("after", [1, 3])

@@ -3,8 +3,12 @@ from __future__ import annotations
 import errno
 import os
 import re
+import xml.etree.ElementTree as ET
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
+from xml.sax.saxutils import escape
 
 import pytest
 from hypothesis import example, given
@@ -12,14 +16,18 @@ from hypothesis import strategies as st
 
 import core.export.files
 from core.errors import ExportError, RenderCancelled
-from core.export.files import check_destination, publish, safe_stem, write_file
-from tests.core.export.instruments import snapshot
+from core.export.files import (
+    check_destination,
+    one_line,
+    point_stem,
+    publish,
+    safe_stem,
+    write_file,
+    write_zip,
+)
+from tests.core.export.instruments import HOSTILE_NAMES, snapshot
 
-HOSTILE_NAMES = (
-    "C#4 Bell", 'He said "hi"', "Flügelhörner", "*star", "-rf", "../../etc/passwd", "a/b\\c:d",
-    "CON", "nul.wav", "com7", "🎹🎺", "🎹 piano", "x" * 200, "dots...", " spaces ", "", "\n\t", "a=b $c",
-    "日本語", "%s{}", "<region>",
-)  # fmt: skip
+WINDOWS_DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9]) *(\..*)?", re.IGNORECASE)
 
 
 class FullDisk:
@@ -51,28 +59,82 @@ class FullDisk:
         return File()
 
 
-@given(st.text(max_size=80))
-@example("C#4")
-@example("CON")
-@example("x" * 200)
-def test_stems_suit_every_file_system(name: str) -> None:
+def check_stem(name: str) -> None:
     stem = safe_stem(name)
-    assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,39}", stem)
+    assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,31}", stem)
     assert stem[-1] not in ". "
-    assert stem.split(".")[0].lower() not in {"con", "prn", "aux", "nul", "com1", "lpt9"}
+    assert "  " not in stem
+    assert not WINDOWS_DEVICE.fullmatch(stem)
     assert safe_stem(stem) == stem
+    assert len(point_stem(stem, 4, 4) + "_000_Cs-1_v127_r16.flac") <= 60
+
+
+@given(st.text(max_size=80))
+@example("con_")
+@example("con ._")
+@example("con." + 28 * "a")
+@example("con." + 26 * "a" + " b")
+def test_stems_suit_every_file_system(name: str) -> None:
+    check_stem(name)
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_stems_of_hostile_names_do_too(name: str) -> None:
+    check_stem(name)
 
 
 @pytest.mark.parametrize(
     ("name", "stem"),
     [
         ("Bell", "Bell"), ("Bell 2.wav-x_y", "Bell 2.wav-x_y"), ("C#4", "Cs4"), ("Flügel", "Flugel"),
-        ("*star", "star"), ("-rf", "rf"), ("🎹", "instrument"), ("", "instrument"), ("CON", "xCON"),
-        ("nul.wav", "xnul.wav"), ("a/b", "a_b"),
+        ("Track #3", "Track _3"), ("a   b", "a b"), ("*star", "star"), ("-rf", "rf"),
+        ("🎹", "instrument"), ("", "instrument"), ("CON", "xCON"), ("nul.wav", "xnul.wav"),
+        ("COM¹", "xCOM1"), ("con_", "xcon"), ("a/b", "a_b"), ("x" * 200, "x" * 32),
     ],
 )  # fmt: skip
 def test_stems_stay_readable(name: str, stem: str) -> None:
     assert safe_stem(name) == stem
+
+
+@given(st.text(alphabet=st.characters(), max_size=60))
+@example("\udcff a\u2028b\ufffe\x00")
+def test_one_line_is_one_line_for_everybody(text: str) -> None:
+    line = one_line(text)
+    assert line.encode("utf-8").decode("utf-8").splitlines() in ([line], [])
+    assert ET.fromstring(f"<x>{escape(line)}</x>").text in (line, None)
+    assert one_line(line) == line
+
+
+def test_one_line_keeps_what_can_be_read() -> None:
+    assert one_line("  Flügel\n 日本\t🎹 ") == "Flügel 日本 🎹"
+
+
+def test_archives_are_equal_for_equal_members(tmp_path: Path) -> None:
+    members = [("Bell/a.wav", b"abc" * 1000), ("Bell.dspreset", b"<x/>")]
+    write_zip(tmp_path / "one.zip", members)
+    write_zip(tmp_path / "two.zip", iter(members))
+    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
+    with zipfile.ZipFile(tmp_path / "one.zip") as archive:
+        assert archive.testzip() is None
+        assert [(info.filename, archive.read(info)) for info in archive.infolist()] == members
+        for info in archive.infolist():
+            assert info.compress_type == zipfile.ZIP_STORED
+            assert info.date_time == (1980, 1, 1, 0, 0, 0)
+            assert info.file_size == info.compress_size
+            assert not info.flag_bits & 0x08  # sizes stand before the data, for simple readers
+
+
+def test_archives_are_written_member_by_member(tmp_path: Path) -> None:
+    sizes = []
+
+    def members() -> Iterator[tuple[str, bytes]]:
+        for number in range(3):
+            sizes.append((tmp_path / "x.zip").stat().st_size)
+            yield f"{number}", bytes(100_000)
+
+    write_zip(tmp_path / "x.zip", members())
+    assert sizes[0] == 0
+    assert sizes[2] > 190_000
 
 
 def two_files(folder: Path) -> None:
