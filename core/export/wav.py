@@ -13,14 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.audio.pitch import file_note_name
-from core.export.files import write_file
-from core.instrument import Instrument, Region
+from core.export.files import one_line, point_stem, write_file
+from core.instrument import Instrument, PadInstrument, Region
 
 SOFTWARE = "HyperGANStrument"
 _BYTES_PER_SAMPLE = 3
 _FULL_SCALE = 2**23 - 1
+
+Encoder = Callable[[Region, int, Mapping[str, str]], bytes]
+"""Makes a sound file of a region, a sample rate in Hz and INFO texts."""
 
 
 def chunk(name: bytes, data: bytes) -> bytes:
@@ -97,52 +101,117 @@ def _inst(region: Region) -> bytes:
 
 def _info(info: Mapping[str, str]) -> bytes:
     texts = (
-        chunk(name.encode("ascii"), " ".join(text.split()).encode("ascii", "replace") + b"\0")
+        chunk(name.encode("ascii"), one_line(text).encode("ascii", "replace") + b"\0")
         for name, text in info.items()
     )
     return b"INFO" + b"".join(texts)
 
 
+def quantize_24_bit(region: Region) -> NDArray[np.int32]:
+    """A region's samples as integers of ±(2²³ - 1), [T, C], in little-endian order."""
+    return np.rint(region.samples.T.astype(np.float64) * _FULL_SCALE).astype("<i4")
+
+
 def _pcm24(region: Region) -> bytes:
-    scaled = np.rint(region.samples.T.astype(np.float64) * _FULL_SCALE).astype("<i4")
-    return scaled[..., None].view(np.uint8)[..., :_BYTES_PER_SAMPLE].tobytes()
+    values = quantize_24_bit(region)
+    return values[..., None].view(np.uint8)[..., :_BYTES_PER_SAMPLE].tobytes()
 
 
-def sample_paths(instrument: Instrument, stem: str) -> list[str]:
-    """Relative path of each region's WAV, e.g. ``Bell/Bell_060_C4.wav``.
+def sample_paths(instrument: Instrument, stem: str, *, ending: str = "wav") -> list[str]:
+    """Relative path of each region's sound file, e.g. ``Bell/Bell_060_C4.wav``.
 
-    The highest velocity a region answers is added where there are several layers.
+    The highest velocity a region answers is added where there are several layers, the place in the
+    round robin where there are several alternatives: ``Bell/Bell_060_C4_v127_r02.wav``.
     """
-    several = len(instrument.velocity_layers) > 1
+    layered = len(instrument.velocity_layers) > 1
+    alternating = instrument.round_robins > 1
     return [
         f"{stem}/{stem}_{file_note_name(region.root_note)}"
-        f"{f'_v{region.high_velocity:03d}' if several else ''}.wav"
+        f"{f'_v{region.high_velocity:03d}' if layered else ''}"
+        f"{f'_r{region.round_robin:02d}' if alternating else ''}.{ending}"
         for region in instrument.regions
     ]
 
 
+def provenance_text(provenance: Mapping[str, str]) -> str:
+    """Where an instrument comes from, in one line."""
+    return one_line("; ".join(f"{key}: {value}" for key, value in provenance.items()))
+
+
+def pad_provenance_text(pad: PadInstrument) -> str:
+    """Where a pad comes from, in one line: what its points share, then what each has of its own."""
+    parts = [provenance_text(pad.provenance)]
+    for index, (column, row) in enumerate(pad.places):
+        own = provenance_text(pad.own_provenance(index))
+        parts.append(f"x{column + 1}y{row + 1}: {own}" if own else "")
+    return " | ".join(filter(None, parts))
+
+
+def sample_info(instrument: Instrument, region: Region) -> dict[str, str]:
+    """INFO texts of a region's sound file: title, program and where the sound comes from."""
+    comment = provenance_text(instrument.provenance)
+    title = f"{instrument.name} {file_note_name(region.root_note)}"
+    return {"INAM": title, "ISFT": SOFTWARE} | ({"ICMT": comment} if comment else {})
+
+
 def write_samples(
-    instrument: Instrument, stem: str, folder: Path, step: Callable[[], None]
+    instrument: Instrument,
+    stem: str,
+    folder: Path,
+    step: Callable[[], None],
+    *,
+    ending: str = "wav",
+    encode: Encoder = wav_bytes,
 ) -> list[str]:
-    """Write one WAV per region below ``folder``, unless another format has done so already.
+    """Write one sound file per region below ``folder``, unless another format has done so already.
 
     Args:
         instrument: What to write.
         stem: Safe file stem; also the name of the sub-folder.
         folder: An existing folder.
         step: Called after each region.
+        ending: Of the files' names.
+        encode: Makes their contents.
 
     Returns:
         Paths relative to ``folder``, forward slashes, in the order of the regions.
     """
-    paths = sample_paths(instrument, stem)
-    comment = "; ".join(f"{key}: {value}" for key, value in instrument.provenance.items())
+    paths = sample_paths(instrument, stem, ending=ending)
     for region, path in zip(instrument.regions, paths, strict=True):
         if not (folder / path).exists():
-            title = f"{instrument.name} {file_note_name(region.root_note)}"
-            info = {"INAM": title, "ISFT": SOFTWARE} | ({"ICMT": comment} if comment else {})
-            write_file(folder / path, (wav_bytes(region, instrument.sample_rate, info),))
+            info = sample_info(instrument, region)
+            write_file(folder / path, (encode(region, instrument.sample_rate, info),))
         step()
+    return paths
+
+
+def write_pad_samples(
+    pad: PadInstrument,
+    stem: str,
+    folder: Path,
+    step: Callable[[], None],
+    *,
+    ending: str = "wav",
+    encode: Encoder = wav_bytes,
+) -> list[list[str]]:
+    """Write the samples of every point of a pad, e.g. ``Bell/Bell_x1y2/Bell_x1y2_060_C4.wav``.
+
+    Args:
+        pad: What to write.
+        stem: Safe file stem; also the name of the folder of the points' folders.
+        folder: An existing folder.
+        step: Called after each region of each point.
+        ending: Of the files' names.
+        encode: Makes their contents.
+
+    Returns:
+        For each point in the pad's order what :func:`write_samples` returns, relative to ``folder``.
+    """
+    paths = []
+    for (column, row), point in zip(pad.places, pad.points, strict=True):
+        name = point_stem(stem, column, row)
+        written = write_samples(point, name, folder / stem, step, ending=ending, encode=encode)
+        paths.append([f"{stem}/{path}" for path in written])
     return paths
 
 
@@ -162,6 +231,12 @@ class WavExporter:
     ) -> None:
         """Write the samples; see :class:`core.export.base.Exporter`."""
         write_samples(instrument, stem, folder, step)
+
+    def write_pad(
+        self, pad: PadInstrument, stem: str, folder: Path, step: Callable[[], None]
+    ) -> None:
+        """Write the samples, a folder for each point."""
+        write_pad_samples(pad, stem, folder, step)
 
 
 EXPORTER = WavExporter()

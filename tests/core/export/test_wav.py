@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from core.export.base import export_instrument
 from core.export.wav import sample_paths, wav_bytes
-from core.instrument import Instrument, Loop, Region
-from tests.core.export.instruments import sine_instrument, sine_region
+from core.instrument import Instrument, Loop, PadInstrument, Region
+from tests.core.export.instruments import layered_instrument, sine_instrument, sine_region
 
 
 def chunks(data: bytes) -> list[tuple[bytes, bytes]]:
@@ -107,6 +107,25 @@ def test_files_are_numbered_and_layers_told_apart(tmp_path: Path) -> None:
         "Bell/Bell_060_C4_v080.wav",
         "Bell/Bell_060_C4_v127.wav",
     ]
+
+
+def test_alternatives_and_points_are_told_apart(tmp_path: Path) -> None:
+    name = "A name of more than thirty-two characters"
+    point = layered_instrument(name, [1], layers=2, round_robins=2)
+    pad = PadInstrument(name=name, columns=2, rows=2, points=(point,) * 4)
+    files = export_instrument(pad, ["wav"], tmp_path)
+    stem = "A name of more than thirty-two c"
+    assert [file.relative_to(tmp_path).as_posix() for file in files] == [
+        f"{stem}/{stem}_x{x}y{y}/{stem}_x{x}y{y}_001_Cs-1_{layer}_{turn}.wav"
+        for x in (1, 2)
+        for y in (1, 2)
+        for layer in ("v064", "v127")
+        for turn in ("r01", "r02")
+    ]
+    assert max(len(file.name) for file in files) <= 60
+    for file in files:
+        with soundfile.SoundFile(file) as sound:
+            assert sound.copy_metadata()["title"] == f"{name} 001_Cs-1"
 
 
 def test_provenance_is_kept_in_the_file(tmp_path: Path) -> None:
