@@ -18,10 +18,11 @@ $(READY): pyproject.toml constraints.txt setup/make_environment.sh setup/install
 	@sh setup/make_environment.sh .venv
 	@touch $@
 
-run: setup ## open the program, or, while there is no window, export the demo instrument
+run: setup ## open the program with FILES; without a display, export the demo instrument
 	@$(BIN)/python -m app $(FILES)
 
 test: setup ## run the tests
+	@sh setup/install_system_libraries.sh judges
 	$(BIN)/python -m pytest $(TESTS)
 
 check: fmt-check lint types imports test ## all that a change must pass

@@ -1,7 +1,10 @@
 #!/bin/sh
 # Install what pip cannot: `install_system_libraries.sh [base|corpus] [python version]`.
-#   base    Python's venv module; FluidSynth and a small soundfont for the training pipeline and
-#           its tests; Rubber Band, the rival in its tables; libatomic for the SFZ player in tests
+#   base    Python's venv module; what Qt needs to open a window; PortAudio with its way to the
+#           desktop's sound server
+#   judges  for training and tests: FluidSynth and a small soundfont; Rubber Band, the rival in the
+#           tables; Polyphone, a reader of our exports; libatomic for the SFZ player; PulseAudio and
+#           Xvfb, a sound card and a display for machines without
 #   corpus  the large soundfonts of the full training corpus (350 MB)
 # On Debian and its kin missing packages are installed with apt, elsewhere they are named.
 set -eu
@@ -10,18 +13,27 @@ what=${1:-base}
 version=${2:-3}
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
-    echo "This is no Debian or Ubuntu, so no system package was installed. The program itself needs none."
+    echo "This is no Debian or Ubuntu, so no system package was installed. On macOS and Windows the"
+    echo "program needs none; on other Linux it needs PortAudio and the xcb libraries of Qt 6."
     echo "For training and its tests install FluidSynth and Rubber Band yourself:"
     echo "  macOS:   brew install fluid-synth rubberband"
-    echo "  Fedora:  sudo dnf install fluidsynth-libs rubberband"
+    echo "  Fedora:  sudo dnf install portaudio fluidsynth-libs rubberband"
     echo "  Windows: choco install fluidsynth"
     exit 0
 fi
 
 case $what in
-    base) packages="python$version-venv libatomic1 libfluidsynth3 opl3-soundfont rubberband-cli" ;;
+    base)
+        packages="python$version-venv libportaudio2 libasound2-plugins fontconfig fonts-dejavu-core
+            libdbus-1-3 libegl1 libgl1 libglib2.0-0 libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4
+            libxcb-image0 libxcb-keysyms1 libxcb-render-util0 libxcb-shape0 libxcb-xkb1"
+        ;;
+    judges)
+        packages="fluidsynth libatomic1 libfluidsynth3 opl3-soundfont polyphone pulseaudio
+            pulseaudio-utils rubberband-cli xauth xvfb"
+        ;;
     corpus) packages="fluid-soundfont-gm musescore-general-soundfont-lossless opl3-soundfont" ;;
-    *) echo "Unknown set of packages '$what'; use base or corpus." >&2; exit 2 ;;
+    *) echo "Unknown set of packages '$what'; use base, judges or corpus." >&2; exit 2 ;;
 esac
 
 missing=

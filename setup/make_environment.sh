@@ -26,3 +26,6 @@ sh "$here/install_system_libraries.sh" base "$version"
 # shellcheck disable=SC2086 # a list of words
 "$folder/bin/python" -m pip install --quiet --disable-pip-version-check ${PIP_ARGS:-} \
     --constraint constraints.txt --editable '.[training,dev]'
+# Readers of our exports, for tests: both declare pyaudio, which they only need for playing aloud.
+"$folder/bin/python" -m pip install --quiet --disable-pip-version-check ${PIP_ARGS:-} \
+    --no-deps tinysoundfont==0.3.7 sfzen==2.6.2 midi-notes
