@@ -31,5 +31,9 @@ class ExportError(CoreError):
     """An instrument could not be written; nothing half-written is left behind."""
 
 
+class SessionFileError(CoreError):
+    """A session file cannot be read or written; a file that was there is left as it was."""
+
+
 class RenderCancelled(CoreError):
     """The caller asked for the work to stop before it was done."""

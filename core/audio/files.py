@@ -1,4 +1,4 @@
-"""Sound files in and out: the only module that imports soundfile.
+"""Sound files in and out: the only reader of users' files, by way of soundfile.
 
 Shape legend: C channels, T samples.
 """

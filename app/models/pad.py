@@ -1,0 +1,100 @@
+"""The pad's geometry: how much of each source sounds where.
+
+Shepard's inverse-distance weighting with exponent two (ours): weights are continuous over the pad,
+sum to 1, are exactly 1 at a source, and level there, so that a hand need not be exact. Sources at
+one place share it.
+
+Shape legend: P points, S sources.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.models.session import Source
+
+CENTRE = (0.5, 0.5)
+"""Where a double click puts the cursor."""
+SNAP_RADIUS = 0.035
+"""A cursor nearer to a source than this is put on it, pad widths."""
+
+
+def audible(sources: Sequence[Source]) -> tuple[Source, ...]:
+    """The sources that sound: not muted, and soloed where any such one is."""
+    unmuted = [source for source in sources if not source.muted]
+    soloed = [source for source in unmuted if source.soloed]
+    return tuple(soloed or unmuted)
+
+
+def weights_at(points: NDArray[np.float64], places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weights of sources at points of the pad.
+
+    Args:
+        points: Where to know them, [P, 2].
+        places: Where the sources lie, [S, 2], at least one.
+
+    Returns:
+        [P, S], each row non-negative and of sum 1.
+    """
+    across, up = np.moveaxis(points[:, None] - places, 2, 0)
+    distances = np.hypot(across, up)  # [P, S]
+    nearest = distances.min(axis=1, keepdims=True)
+    # Relative to the nearest: at a source that is 0/0, which stands for 1.
+    relative = np.divide(nearest, distances, out=np.ones_like(distances), where=distances > 0.0)
+    shares = relative**2
+    weights: NDArray[np.float64] = shares / shares.sum(axis=1, keepdims=True)
+    return weights
+
+
+def source_weights(sources: Sequence[Source], x: float, y: float) -> dict[str, float]:
+    """How much of each source sounds with the cursor at x, y.
+
+    Args:
+        sources: All of the shelf.
+        x: Across, 0–1.
+        y: Upwards, 0–1.
+
+    Returns:
+        Weights by source id, in the sources' order; 0 for those that do not sound. They sum to 1
+        unless nothing sounds.
+    """
+    weights = dict.fromkeys((source.id for source in sources), 0.0)
+    sounding = audible(sources)
+    if sounding:
+        row = weights_at(np.array([[x, y]], dtype=np.float64), _places(sounding))[0]
+        weights.update((source.id, float(w)) for source, w in zip(sounding, row, strict=True))
+    return weights
+
+
+def field_weights(sources: Sequence[Source], columns: int, rows: int) -> NDArray[np.float64]:
+    """Weights over a grid that reaches from edge to edge: the landscape behind the sources.
+
+    Args:
+        sources: All of the shelf, at least one of them audible.
+        columns: Points along x, 2 or more.
+        rows: Points along y, 2 or more.
+
+    Returns:
+        [rows, columns, S] for the :func:`audible` sources in their order; row 0 is y = 0 (bottom).
+    """
+    y, x = np.meshgrid(np.linspace(0.0, 1.0, rows), np.linspace(0.0, 1.0, columns), indexing="ij")
+    weights = weights_at(np.stack([x.ravel(), y.ravel()], axis=1), _places(audible(sources)))
+    return weights.reshape(rows, columns, -1)
+
+
+def snap(sources: Sequence[Source], x: float, y: float) -> tuple[float, float]:
+    """The place of the nearest audible source if the cursor is close to it, else the cursor's."""
+    sounding = audible(sources)
+    if sounding:
+        distances = np.hypot(*(_places(sounding) - (x, y)).T)
+        nearest = int(np.argmin(distances))
+        if distances[nearest] <= SNAP_RADIUS:
+            return sounding[nearest].x, sounding[nearest].y
+    return x, y
+
+
+def _places(sources: Sequence[Source]) -> NDArray[np.float64]:
+    return np.array([(source.x, source.y) for source in sources], dtype=np.float64)  # [S, 2]

@@ -1,0 +1,271 @@
+"""The whole session as one frozen value.
+
+Whoever edits makes a new value (:mod:`app.models.edits`), undo swaps values, saving writes one.
+Recordings are named by the hash of their audio; the audio lies in the
+:class:`~app.models.audio_store.AudioStore`. Everything is checked on construction.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from app.models.pad_path import PadPath
+from core.errors import ParameterError
+from core.instrument import HIGHEST_KEY, MAX_ROUND_ROBINS, Envelope
+
+MAX_SOURCES = 32
+"""Most sources on the shelf of a session."""
+MAX_AUDIBLE = 8
+"""Most of them that are not muted: the pad mixes at most eight."""
+SNAPSHOT_SLOTS = 8
+MAX_NAME_LENGTH = 120
+"""Characters of a name."""
+MIN_SOURCE_S = 0.03
+"""Least length of a trimmed source, seconds."""
+MIN_GAIN_DB = -60.0
+MAX_GAIN_DB = 12.0
+
+_HASH = re.compile(r"[0-9a-f]{64}")
+_COLOUR = re.compile(r"#[0-9a-f]{6}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """One dropped sound: what of its audio is used and where it lies on the pad."""
+
+    id: str
+    """Names it within the session; stays when all else changes."""
+    name: str
+    """Display name."""
+    colour: str
+    """``#rrggbb``, lower case."""
+    audio_hash: str
+    """SHA-256 (hex) of the whole recording: see :func:`app.models.audio_store.audio_hash`."""
+    start_s: float = 0.0
+    """Where the used part starts, seconds from the start of the recording."""
+    end_s: float | None = None
+    """Where it ends; None is the end of the recording."""
+    root: float | None = None
+    """Root note set by the user, fractional MIDI 0–127; None takes the detected one."""
+    muted: bool = False
+    soloed: bool = False
+    """While any unmuted source is soloed, only soloed ones sound."""
+    x: float = 0.5
+    """Place on the pad, 0 (left) to 1 (right)."""
+    y: float = 0.5
+    """Place on the pad, 0 (bottom) to 1 (top)."""
+
+    def __post_init__(self) -> None:
+        if not self.id or len(self.id) > MAX_NAME_LENGTH or not self.id.isprintable():
+            raise ParameterError(f"Source id {self.id[:20]!r} is no short printable text.")
+        check_name(self.name)
+        if not _COLOUR.fullmatch(self.colour):
+            raise ParameterError(f"Colour {self.colour[:20]!r} is not of the form #rrggbb.")
+        if not _HASH.fullmatch(self.audio_hash):
+            raise ParameterError(
+                f"Audio hash {self.audio_hash[:20]!r} of {self.name!r} is not 64 hex digits."
+            )
+        if not 0.0 <= self.start_s < float("inf"):
+            raise ParameterError(f"Start {self.start_s} s of {self.name!r} lies before the sound.")
+        if self.end_s is not None and not MIN_SOURCE_S <= self.end_s - self.start_s < float("inf"):
+            raise ParameterError(
+                f"{self.name!r} is trimmed to {self.start_s:g}-{self.end_s:g} s; "
+                f"leave at least {MIN_SOURCE_S:g} s."
+            )
+        if self.root is not None:
+            check_range("Root note", self.root, 0.0, HIGHEST_KEY)
+        check_range("Source position x =", self.x, 0.0, 1.0)
+        check_range("Source position y =", self.y, 0.0, 1.0)
+
+    @property
+    def recording(self) -> tuple[str, float, float | None, float | None]:
+        """All that analysis depends on: sources with equal recordings have the same timbre."""
+        return self.audio_hash, self.start_s, self.end_s, self.root
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SoundSettings:
+    """How the mix is rendered; the ranges are the engine's."""
+
+    variation: float = 0.0
+    """Scale of z: 0 the model's mean, 1 a random draw."""
+    seed: int = 0
+    """Which draw, 0 to 2⁶³ - 1."""
+    refinement: float = 1.0
+    """Faithful ↔ free: strength of the hypernetwork's offsets, 0 (free) to 2."""
+    carry_over: float = 1.0
+    """How much of what the model missed is added back, 0–1."""
+    velocity: int = 100
+    """MIDI velocity of the rendered notes, 1–127."""
+
+    def __post_init__(self) -> None:
+        check_range("Variation", self.variation, 0.0, 1.0)
+        check_range("Seed", self.seed, 0, 2**63 - 1)
+        check_range("Refinement", self.refinement, 0.0, 2.0)
+        check_range("Carry-over", self.carry_over, 0.0, 1.0)
+        check_range("Velocity", self.velocity, 1, 127)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Snapshot:
+    """All that makes the sound at one moment, kept to come back to."""
+
+    name: str
+    sources: tuple[Source, ...]
+    """As they were: places, trims, roots and mutes give the weights."""
+    x: float
+    """The cursor, 0–1."""
+    y: float
+    """The cursor, 0–1."""
+    sound: SoundSettings
+    envelope: Envelope
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        check_sources(self.sources)
+        check_range("Snapshot position x =", self.x, 0.0, 1.0)
+        check_range("Snapshot position y =", self.y, 0.0, 1.0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExportSettings:
+    """What the export dialog was last set to."""
+
+    formats: tuple[str, ...] = ("sfz",)
+    """Names from ``core.export.base.FORMATS``; the exporter says which it does not know."""
+    low_note: int = 36
+    """Lowest note rendered, MIDI 0–127."""
+    high_note: int = 84
+    """Highest note that may be rendered, inclusive."""
+    step: int = 3
+    """Semitones from one rendered note to the next, 1–12."""
+    length_s: float | None = None
+    """Longest note, seconds, 0.1–60; None as long as the sources."""
+    loop: bool = True
+    """Whether sustain loops are looked for."""
+    velocity_layers: int = 1
+    """1–8."""
+    round_robins: int = 1
+    """1–16."""
+    pad_columns: int = 1
+    """Points of an exported pad along x, 1–5; 1×1 exports the sound under the cursor."""
+    pad_rows: int = 1
+    """Points of an exported pad along y, 1–5."""
+
+    def __post_init__(self) -> None:
+        for name in self.formats:
+            check_name(name)
+        if len(set(self.formats)) != len(self.formats):
+            raise ParameterError(f"Formats {', '.join(self.formats)} name one twice.")
+        check_range("Lowest note", self.low_note, 0, HIGHEST_KEY)
+        check_range("Highest note", self.high_note, 0, HIGHEST_KEY)
+        if self.low_note > self.high_note:
+            raise ParameterError(f"Notes {self.low_note}-{self.high_note} are no range upwards.")
+        check_range("Step", self.step, 1, 12)
+        if self.length_s is not None:
+            check_range("Length", self.length_s, 0.1, 60.0)
+        check_range("Velocity layers", self.velocity_layers, 1, 8)
+        check_range("Round robins", self.round_robins, 1, MAX_ROUND_ROBINS)
+        check_range("Pad columns", self.pad_columns, 1, 5)
+        check_range("Pad rows", self.pad_rows, 1, 5)
+
+    @property
+    def notes(self) -> tuple[int, ...]:
+        """The notes to render, lowest first."""
+        return tuple(range(self.low_note, self.high_note + 1, self.step))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Session:
+    """Everything a designer has made; nothing of how the window looks."""
+
+    sources: tuple[Source, ...] = ()
+    """In the order of the shelf, at most :data:`MAX_SOURCES`."""
+    x: float = 0.5
+    """The cursor, 0 (left) to 1 (right)."""
+    y: float = 0.5
+    """The cursor, 0 (bottom) to 1 (top)."""
+    sound: SoundSettings = field(default_factory=SoundSettings)
+    envelope: Envelope = field(default_factory=Envelope)
+    gain_db: float = 0.0
+    """Output level, dB, -60 to 12."""
+    snapshots: tuple[Snapshot | None, ...] = (None,) * SNAPSHOT_SLOTS
+    """Eight slots."""
+    path: PadPath | None = None
+    """The recorded movement of the cursor."""
+    export: ExportSettings = field(default_factory=ExportSettings)
+
+    def __post_init__(self) -> None:
+        check_sources(self.sources)
+        check_range("Cursor position x =", self.x, 0.0, 1.0)
+        check_range("Cursor position y =", self.y, 0.0, 1.0)
+        check_range("Gain (dB)", self.gain_db, MIN_GAIN_DB, MAX_GAIN_DB)
+        if len(self.snapshots) != SNAPSHOT_SLOTS:
+            raise ParameterError(
+                f"A session has {SNAPSHOT_SLOTS} snapshot slots, not {len(self.snapshots)}."
+            )
+
+    def source(self, source_id: str) -> Source:
+        """The source of an id.
+
+        Raises:
+            ParameterError: There is none.
+        """
+        for source in self.sources:
+            if source.id == source_id:
+                return source
+        raise ParameterError(f"Source {source_id!r} is not in the session; it was removed.")
+
+    @property
+    def all_sources(self) -> tuple[Source, ...]:
+        """The sources of the shelf, then those that snapshots keep."""
+        kept = (source for snapshot in self.snapshots if snapshot for source in snapshot.sources)
+        return (*self.sources, *kept)
+
+    @property
+    def audio_hashes(self) -> frozenset[str]:
+        """The recordings that this session cannot do without."""
+        return frozenset(source.audio_hash for source in self.all_sources)
+
+
+def check_range(what: str, value: float, least: float, most: float) -> None:
+    """Refuse a number outside least–most, NaN included.
+
+    Raises:
+        ParameterError: It is outside.
+    """
+    if not least <= value <= most:
+        raise ParameterError(f"{what} {value} is outside {least:g}-{most:g}.")
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that cannot be shown on one line.
+
+    Raises:
+        ParameterError: Empty, over :data:`MAX_NAME_LENGTH` characters, or with control characters.
+    """
+    if not name.strip() or len(name) > MAX_NAME_LENGTH or not name.isprintable():
+        raise ParameterError(
+            f"Name {name[:20]!r} cannot be used; give 1-{MAX_NAME_LENGTH} printable characters."
+        )
+
+
+def check_sources(sources: tuple[Source, ...]) -> None:
+    """Refuse sources that cannot lie on one shelf.
+
+    Raises:
+        ParameterError: Too many, too many unmuted, or an id twice.
+    """
+    if len(sources) > MAX_SOURCES:
+        raise ParameterError(
+            f"{len(sources)} sources are too many; a session holds {MAX_SOURCES}, "
+            "so remove some first."
+        )
+    if len({source.id for source in sources}) != len(sources):
+        raise ParameterError("Two sources have the same id; give each its own.")
+    unmuted = sum(not source.muted for source in sources)
+    if unmuted > MAX_AUDIBLE:
+        raise ParameterError(
+            f"{unmuted} sources would sound; the pad mixes {MAX_AUDIBLE}, so mute another first."
+        )

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from app.models.pad import (
+    SNAP_RADIUS,
+    audible,
+    field_weights,
+    snap,
+    source_weights,
+    weights_at,
+)
+from app.models.session import Source
+from tests.app.models.sessions import SHELVES, UNIT
+
+PLACES = st.lists(st.tuples(UNIT, UNIT), min_size=1, max_size=8).map(np.array)
+
+
+def source(number: int, x: float, y: float, **changes: bool) -> Source:
+    return Source(
+        id=f"s{number}", name="bell", colour="#e69f00", audio_hash="0" * 64, x=x, y=y, **changes
+    )
+
+
+@given(PLACES, UNIT, UNIT)
+def test_weights_are_shares_of_one(places: np.ndarray, x: float, y: float) -> None:
+    weights = weights_at(np.array([[x, y]]), places)[0]
+    assert (weights >= 0.0).all()
+    assert weights.sum() == pytest.approx(1.0, abs=1e-12)
+
+
+@given(PLACES)
+def test_at_a_source_only_those_of_that_place_sound(places: np.ndarray) -> None:
+    for place, weights in zip(places, weights_at(places, places), strict=True):
+        here = np.hypot(*(places - place).T) == 0.0
+        assert np.array_equal(weights, here / here.sum())
+
+
+@given(PLACES, UNIT, UNIT)
+def test_weights_are_inverse_squares_of_distances(places: np.ndarray, x: float, y: float) -> None:
+    distances = np.array([((px - x) ** 2 + (py - y) ** 2) ** 0.5 for px, py in places])
+    assume(distances.min() > 1e-6)
+    expected = distances**-2.0 / (distances**-2.0).sum()
+    assert weights_at(np.array([[x, y]]), places)[0] == pytest.approx(expected)
+
+
+@given(PLACES, UNIT, UNIT, st.floats(0.0, 2.0 * np.pi))
+def test_weights_are_continuous(places: np.ndarray, x: float, y: float, angle: float) -> None:
+    gaps = [np.hypot(*(a - b)) for a in places for b in places if (a != b).any()]
+    assume(min(gaps, default=1.0) > 0.01)
+    step = 1e-5 * np.array([np.cos(angle), np.sin(angle)])
+    points = np.array([x, y]) + np.stack([np.zeros(2), step])
+    here, there = weights_at(points, places)
+    # The slope of 1 / (1 + (d / e)²) is at most 3√3 / 8 / e in d; e ≥ 0.01 / 2, eight sources.
+    assert np.abs(here - there).max() <= 8 * 1e-5 / 0.005
+
+
+@given(SHELVES, UNIT, UNIT)
+def test_muted_sources_are_silent_and_soloed_ones_alone(
+    sources: tuple[Source, ...], x: float, y: float
+) -> None:
+    weights = source_weights(sources, x, y)
+    assert list(weights) == [each.id for each in sources]
+    soloing = any(each.soloed and not each.muted for each in sources)
+    for each in sources:
+        if each.muted or (soloing and not each.soloed):
+            assert weights[each.id] == 0.0
+    sounding = any(not each.muted for each in sources)
+    assert sum(weights.values()) == pytest.approx(float(sounding))
+
+
+@given(SHELVES, UNIT, UNIT)
+def test_a_muted_source_weighs_as_if_it_were_not_there(
+    sources: tuple[Source, ...], x: float, y: float
+) -> None:
+    weights = source_weights(sources, x, y)
+    without = source_weights(audible(sources), x, y)
+    assert {key: weight for key, weight in weights.items() if key in without} == without
+
+
+def test_a_muted_solo_lets_the_others_sound() -> None:
+    sources = [source(1, 0.0, 0.0, muted=True, soloed=True), source(2, 1.0, 1.0)]
+    assert source_weights(sources, 0.0, 0.0) == {"s1": 0.0, "s2": 1.0}
+
+
+@given(SHELVES)
+def test_the_field_agrees_with_the_cursor(sources: tuple[Source, ...]) -> None:
+    sounding = audible(sources)
+    assume(sounding)
+    grid = field_weights(sources, 5, 3)
+    assert grid.shape == (3, 5, len(sounding))
+    for row, y in enumerate((0.0, 0.5, 1.0)):
+        for column, x in enumerate((0.0, 0.25, 0.5, 0.75, 1.0)):
+            weights = source_weights(sources, x, y)
+            assert grid[row, column] == pytest.approx([weights[each.id] for each in sounding])
+
+
+def test_the_cursor_snaps_to_the_nearest_source_that_sounds() -> None:
+    sources = [source(1, 0.5, 0.5), source(2, 0.52, 0.5)]
+    assert snap(sources, 0.515, 0.5) == (0.52, 0.5)
+    assert snap(sources, 0.5 - SNAP_RADIUS * 0.99, 0.5) == (0.5, 0.5)
+    assert snap(sources, 0.5 - SNAP_RADIUS * 1.01, 0.5) == (0.5 - SNAP_RADIUS * 1.01, 0.5)
+    muted = [replace(sources[0], muted=True), sources[1]]
+    assert snap(muted, 0.5, 0.5) == (0.52, 0.5)
+    assert snap([], 0.1, 0.2) == (0.1, 0.2)
