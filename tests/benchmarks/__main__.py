@@ -16,13 +16,14 @@ from rich.table import Table
 
 from core.errors import CoreError
 from core.inference.model import load_model
-from tests.benchmarks import bench_export, bench_load, bench_render
+from tests.benchmarks import bench_export, bench_load, bench_render, bench_sampler
 from tests.benchmarks.measuring import Row
 
 THEMES = {
     "load": bench_load.measure,
     "render": bench_render.measure,
     "export": bench_export.measure,
+    "sampler": bench_sampler.measure,
 }
 """What can be measured, by name."""
 
