@@ -156,7 +156,7 @@ class SynthesisNetwork(nn.Module):
         """
         levels = len(self.outputs)
         offsets = weight_offsets if weight_offsets is not None else [None] * len(self.layer_specs)
-        pyramid = _pyramid(layout, levels)
+        pyramid = layout_pyramid(layout, levels)
         x = self.constant[None].expand(w.shape[0], -1, -1, -1)
         if torch.is_autocast_enabled(x.device.type):
             x = x.to(torch.get_autocast_dtype(x.device.type))
@@ -175,7 +175,7 @@ class SynthesisNetwork(nn.Module):
         return mel
 
 
-def _pyramid(layout: Tensor | None, levels: int) -> list[Tensor | None]:
+def layout_pyramid(layout: Tensor | None, levels: int) -> list[Tensor | None]:
     """The layout at each resolution, coarsest first: halved along the mel axis by averaging."""
     if layout is None:
         return [None] * levels

@@ -22,7 +22,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -36,6 +36,8 @@ from core.audio.pitch import estimate_root
 from core.audio.signal import PRE_ROLL_S, fade, isolate_note
 from core.device import cpu_has_fast_bfloat16, is_out_of_memory, resolve_device
 from core.errors import DeviceError, ParameterError, RenderCancelled
+from core.inference.folded_generator import FoldedGenerator, FoldedWeights
+from core.inference.folded_vocoder import FoldedVocoder
 from core.inference.model import Model, load_model
 from core.inference.request import RenderRequest, Timbre, TimbreMix
 from core.instrument import Instrument, Region, tile_zones
@@ -59,8 +61,11 @@ FADE_OUT_S = 0.02
 """Fade at the end of every note, seconds."""
 REFINED_KEPT = 32
 """Refined timbres and mixes kept (about 2 MB each)."""
+WEIGHTS_KEPT = 4
+"""Of those, how many keep their refined weights too (about 12 MB each)."""
 
 ResultT = TypeVar("ResultT")
+EntryT = TypeVar("EntryT")
 Progress = Callable[[int, int], None]
 
 
@@ -68,14 +73,15 @@ Progress = Callable[[int, int], None]
 class _Refined:
     """What rendering needs of a timbre or a mix, whatever the note."""
 
+    key: str
     h: Tensor  # [1, H]
     weight_offsets: tuple[Tensor, ...]  # Δ times the strength asked for
     carry_over: Tensor  # [M, F], normalised mel units
     root_pitch: float  # fractional MIDI
 
 
-class _RecentlyUsed:
-    """The refined timbres and mixes used last.
+class _RecentlyUsed(Generic[EntryT]):
+    """What was used last, by key.
 
     Args:
         limit: How many are kept.
@@ -83,9 +89,9 @@ class _RecentlyUsed:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self._entries: OrderedDict[str, _Refined] = OrderedDict()
+        self._entries: OrderedDict[str, EntryT] = OrderedDict()
 
-    def get(self, key: str, make: Callable[[], _Refined]) -> _Refined:
+    def get(self, key: str, make: Callable[[], EntryT]) -> EntryT:
         """The entry of a key, made now if it is not there."""
         entry = self._entries.pop(key, None)
         if entry is None:
@@ -120,7 +126,8 @@ class SynthesisEngine:
         self._model = model
         self._say = on_message if on_message is not None else lambda message: None
         self._mel = MelSpectrogram(model.mel)
-        self._kept = _RecentlyUsed(REFINED_KEPT)
+        self._kept: _RecentlyUsed[_Refined] = _RecentlyUsed(REFINED_KEPT)
+        self._weights_kept: _RecentlyUsed[FoldedWeights] = _RecentlyUsed(WEIGHTS_KEPT)
         self._place(device)
 
     @classmethod
@@ -251,8 +258,8 @@ class SynthesisEngine:
             if cancel is not None and cancel.is_set():
                 raise RenderCancelled("Rendering was cancelled; no note was kept.")
             batch = notes[first : first + NOTES_PER_BATCH]
-            audio = self._attempt(partial(self._render_batch, request, batch))
-            rendered += [_finish(a, length, loudness_db, self.sample_rate) for a in audio]
+            audio = self._attempt(partial(self._render_batch, request, batch, length))
+            rendered += [_finish(a, loudness_db, self.sample_rate) for a in audio]
             if progress is not None:
                 progress(len(rendered), len(notes))
         zones = tile_zones(notes)
@@ -285,10 +292,16 @@ class SynthesisEngine:
     def _place(self, device: torch.device) -> None:
         self._device = device
         self._kept.clear()
+        self._weights_kept.clear()
         for network in self._model.networks().values():
             network.to(device)
         fast = device.type == "cuda" or (device.type == "cpu" and cpu_has_fast_bfloat16())
         self._autocast_dtype = torch.bfloat16 if fast else None
+        dtype = torch.bfloat16 if fast else torch.float32
+        with torch.inference_mode():
+            self._generator = FoldedGenerator(self._model.generator, dtype)
+            self._vocoder = FoldedVocoder(self._model.vocoder, dtype)
+            self._plain_weights = self._generator.fold(None)
 
     def _precision(self) -> AbstractContextManager[Any]:
         if self._autocast_dtype is None:
@@ -317,98 +330,99 @@ class SynthesisEngine:
             h: Tensor = self._model.features(mels[:, None].to(self._device))
         return h
 
-    @torch.inference_mode()
-    def _generate(
+    def _draw(
         self,
         h: Tensor,
         pitches: Sequence[float],
         velocity: float,
-        weight_offsets: Sequence[Tensor] | None,
+        weights: FoldedWeights,
         z: Tensor | None = None,
     ) -> Tensor:
         """Mels [B, M, F] of one timbre [1, H] at several pitches."""
         count = len(pitches)
-        generator = self._model.generator
-        noise = torch.zeros(1, generator.config.z_dim) if z is None else z
-        with self._precision():
-            mels: Tensor = generator(
-                noise.to(self._device).expand(count, -1),
-                torch.tensor(pitches, dtype=torch.float32, device=self._device),
-                torch.full([count], velocity, device=self._device),
-                h.expand(count, -1),
-                weight_offsets,
-            )
-        return mels[:, 0]
+        noise = torch.zeros(1, self._model.generator.config.z_dim) if z is None else z
+        return self._generator.draw(
+            noise.to(self._device).expand(count, -1),
+            torch.tensor(pitches, dtype=torch.float32, device=self._device),
+            torch.full([count], velocity, device=self._device),
+            h.expand(count, -1),
+            weights,
+        )
 
-    @torch.inference_mode()
-    def _offsets(self, h: Tensor, pitch: float) -> tuple[Tensor, ...]:
+    def _offsets(self, h: Tensor, pitch: float, strength: float) -> tuple[Tensor, ...]:
         """Weight offsets of a timbre [1, H] whose source lies at `pitch`."""
-        initial = self._generate(h, [pitch], SOURCE_VELOCITY, None)
+        initial = self._draw(h, [pitch], SOURCE_VELOCITY, self._plain_weights)
         h_init = self._features(initial)
         with self._precision():
-            return tuple(self._model.hypernetwork(h, h_init))
+            offsets = self._model.hypernetwork(h, h_init)
+        return tuple(offset * strength for offset in offsets)
 
-    @torch.inference_mode()
-    def _refine(self, request: RenderRequest) -> _Refined:
+    def _refine(self, mix: TimbreMix, strength: float) -> _Refined:
         """The refined mix; it and each of its timbres are refined once and then kept."""
-        mix, strength = request.mix, request.refinement
         sources = [self._refine_timbre(timbre, strength) for timbre in mix.timbres]
         if len(sources) == 1:
             return sources[0]
+        key = f"{mix.key} {strength:.6f}"
 
         def blend() -> _Refined:
             h = normalize_2nd_moment(sum_weighted([s.h for s in sources], mix.weights))
             root = _weighted([t.root_pitch for t in mix.timbres], mix)
             return _Refined(
+                key=key,
                 h=h,
-                weight_offsets=_scaled(self._offsets(h, root), strength),
+                weight_offsets=self._offsets(h, root, strength),
                 carry_over=sum_weighted([s.carry_over for s in sources], mix.weights),
                 root_pitch=root,
             )
 
-        return self._kept.get(f"{mix.key} {strength:.6f}", blend)
+        return self._kept.get(key, blend)
 
     def _refine_timbre(self, timbre: Timbre, strength: float) -> _Refined:
+        key = f"{timbre.content_hash} {strength:.6f}"
+
         def refine() -> _Refined:
             h = torch.from_numpy(timbre.features)[None].to(self._device)
-            offsets = _scaled(self._offsets(h, timbre.root_pitch), strength)
-            drawn = self._generate(h, [timbre.root_pitch], SOURCE_VELOCITY, offsets)[0]
+            offsets = self._offsets(h, timbre.root_pitch, strength)
+            weights = self._weights_kept.get(key, lambda: self._generator.fold(offsets))
+            drawn = self._draw(h, [timbre.root_pitch], SOURCE_VELOCITY, weights)[0]
             source = torch.from_numpy(timbre.mel).to(self._device)
             return _Refined(
+                key=key,
                 h=h,
                 weight_offsets=offsets,
                 carry_over=carry_over_of(source, drawn),
                 root_pitch=timbre.root_pitch,
             )
 
-        return self._kept.get(f"{timbre.content_hash} {strength:.6f}", refine)
+        return self._kept.get(key, refine)
 
     @torch.inference_mode()
-    def _render_batch(self, request: RenderRequest, notes: Sequence[int]) -> NDArray[np.float32]:
-        """Waveforms [B, T] of some notes."""
-        refined = self._refine(request)
+    def _render_batch(
+        self, request: RenderRequest, notes: Sequence[int], n_samples: int
+    ) -> NDArray[np.float32]:
+        """The first samples [B, T] of some notes."""
+        refined = self._refine(request.mix, request.refinement)
+        weights = self._weights_kept.get(
+            refined.key, lambda: self._generator.fold(refined.weight_offsets)
+        )
         generator = torch.Generator().manual_seed(request.seed % 2**63)
         z = torch.randn(1, self._model.generator.config.z_dim, generator=generator)
-        mels = self._generate(
-            refined.h, notes, float(request.velocity), refined.weight_offsets,
-            z * request.variation,
-        )  # fmt: skip
+        mels = self._draw(refined.h, notes, float(request.velocity), weights, z * request.variation)
         shares = [request.carry_over * carry_over_share(n - refined.root_pitch) for n in notes]
         carried = torch.tensor(shares, device=self._device)[:, None, None] * refined.carry_over
-        mels = (mels + carried).clamp_min(-1.0)
-        n_samples = self._model.mel.n_samples
+        mels = (mels + carried).clamp_min_(-1.0)
         noise = torch.stack(
             [
                 torch.randn(
-                    n_samples, generator=torch.Generator().manual_seed(_note_seed(request, n))
+                    self._model.mel.n_samples,
+                    generator=torch.Generator().manual_seed(_note_seed(request, n)),
                 )
                 for n in notes
             ]
         )
         pitches = torch.tensor(notes, dtype=torch.float32, device=self._device)
-        with self._precision():
-            audio = self._model.vocoder(mels, pitches, noise.to(self._device))
-        return audio.float().cpu().numpy()  # type: ignore[no-any-return]
+        audio = self._vocoder.render(mels, pitches, noise.to(self._device), n_samples)
+        return audio.cpu().numpy()
 
 
 def carry_over_of(source: Tensor, drawn: Tensor) -> Tensor:
@@ -441,10 +455,6 @@ def sum_weighted(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
     return torch.stack([w * t for w, t in zip(weights, tensors, strict=True)]).sum(dim=0)
 
 
-def _scaled(weight_offsets: Sequence[Tensor], strength: float) -> tuple[Tensor, ...]:
-    return tuple(offset * strength for offset in weight_offsets)
-
-
 def _weighted(values: Sequence[float], mix: TimbreMix) -> float:
     return float(sum(w * v for w, v in zip(mix.weights, values, strict=True)))
 
@@ -460,16 +470,16 @@ def _length_samples(mix: TimbreMix, sample_rate: int, longest: int) -> int:
 
 
 def _finish(
-    audio: NDArray[np.float32], length: int, loudness_db: float, sample_rate: int
+    audio: NDArray[np.float32], loudness_db: float, sample_rate: int
 ) -> NDArray[np.float32]:
-    """Cut to length, fade, bring to the wanted loudness without passing the peak.
+    """Fade, bring to the wanted loudness without passing the peak.
 
     The fade at the start lasts as long as the silence before every source's onset.
     """
     cut = fade(
-        audio[:length],
-        fade_in=min(length, round(PRE_ROLL_S * sample_rate)),
-        fade_out=min(length, round(FADE_OUT_S * sample_rate)),
+        audio,
+        fade_in=min(len(audio), round(PRE_ROLL_S * sample_rate)),
+        fade_out=min(len(audio), round(FADE_OUT_S * sample_rate)),
     )
     peak = float(np.max(np.abs(cut)))
     if peak == 0.0:

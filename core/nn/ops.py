@@ -19,6 +19,8 @@ LEAKY_SLOPE = 0.2
 """Slope of the leaky ReLU (StyleGAN2, appendix B)."""
 ACTIVATION_GAIN = 2.0**0.5
 """Keeps unit variance through a leaky ReLU (StyleGAN2, appendix B)."""
+DEMODULATION_EPSILON = 1e-8
+"""Keeps the demodulation finite."""
 
 
 def check_shape(tensor: Tensor, shape: Sequence[int | None], name: str) -> None:
@@ -66,7 +68,7 @@ def downsample_2x(x: Tensor) -> Tensor:
     return functional.avg_pool2d(x, 2)
 
 
-def demodulation(weight: Tensor, styles: Tensor, eps: float = 1e-8) -> Tensor:
+def demodulation(weight: Tensor, styles: Tensor, eps: float = DEMODULATION_EPSILON) -> Tensor:
     """Factor that brings each output channel of a modulated convolution to unit variance.
 
     Args:

@@ -1,0 +1,540 @@
+"""From an engine, a sound and a plan to an instrument that is ready to be exported.
+
+The engine renders single notes; here they become an instrument: keys and velocities shared out,
+loops found, layers ordered, all levels set together.
+
+Levels: samplers turn velocity into gain themselves (40·log10(v/127) dB), so layers carry timbre
+and not loudness: each is brought to the level of the loudest, less :data:`LAYER_STEP_DB` for every
+layer above it. Softer is so always quieter, whatever the player does with velocity, and no border
+between layers is a jump. Alternatives of a round robin and points of a pad have the same level.
+
+Torch is imported by the engine given, never here.
+
+Shape legend: C channels, T samples, K notes.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Protocol
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+from scipy.signal import butter, sosfilt
+
+from core.audio.loop import STEEPEST_DB_S, find_loop, find_sustain
+from core.audio.loudness import momentary_loudness_db
+from core.audio.pitch import midi_to_hz
+from core.audio.signal import fade, resample
+from core.errors import ParameterError, RenderCancelled
+from core.inference.request import RenderRequest, Timbre, TimbreMix
+from core.inference.service import PreviewSettings
+from core.instrument import (
+    HIGHEST_KEY,
+    MAX_ROUND_ROBINS,
+    Envelope,
+    Instrument,
+    Loop,
+    PadInstrument,
+    Region,
+    tile_zones,
+)
+
+Samples = NDArray[np.float32]
+Progress = Callable[[int, int], None]
+PadWeights = Callable[[float, float], Sequence[float]]
+
+MAX_PAD_SIDE = 5
+"""Most points of an exported pad along one axis."""
+MAX_VELOCITY_LAYERS = 8
+"""Most layers of an instrument."""
+SOFTEST_RENDERED = 45
+"""Velocity of the softest layer: below it the shipped model has heard nothing."""
+LAYER_STEP_DB = 0.5
+"""Each layer is this much quieter than the next louder one."""
+ALTERNATIVE_VARIATION = 0.3
+"""Least scale of z for the second and further alternatives of a round robin."""
+TRUE_PEAK_DBFS = -1.0
+"""No note passes this between samples either."""
+NEIGHBOUR_STEP_DB = 0.5
+"""Most by which two neighbouring notes differ in level, where the peak of one forbids more."""
+
+_LENIENT_DB_S = 3 * STEEPEST_DB_S  # for single notes of a sound that sustains on the whole
+_OVERSAMPLING = 4  # at which true peaks are read (BS.1770-4, annex 2)
+_DARKENING = 2.0  # corner of the low-pass that makes a softer layer, in spectral centroids
+
+
+class Renderer(Protocol):
+    """What is needed of a ``SynthesisEngine``."""
+
+    @property
+    def sample_rate(self) -> int:
+        """Rate of everything rendered, Hz."""
+
+    def render(
+        self,
+        request: RenderRequest,
+        *,
+        progress: Progress | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Instrument:
+        """Render every note of a request."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InstrumentPlan:
+    """What an instrument is made of, whatever it sounds like."""
+
+    notes: tuple[int, ...]
+    """MIDI notes that are rendered, each once."""
+    low_key: int = 0
+    """Lowest key that answers, 0–127."""
+    high_key: int = HIGHEST_KEY
+    """Highest key that answers, inclusive."""
+    loop: bool = True
+    """Whether sustained sounds are looped."""
+    velocity_layers: int = 1
+    """1–8."""
+    round_robins: int = 1
+    """Alternatives of every key, 1–16."""
+    envelope: Envelope = field(default_factory=Envelope)
+    loudness_lufs: float | None = None
+    """Loudness of every note (loudest 400 ms), as far as its peak allows; None: as loud as half of
+    the notes can be."""
+    length_s: float | None = None
+    """Longest note, seconds; None keeps the length of the sources."""
+    fade_out_s: float = 0.1
+    """Fade at the end of notes without a loop, seconds."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.low_key <= self.high_key <= HIGHEST_KEY:
+            raise ParameterError(f"Keys {self.low_key}-{self.high_key} are no range within 0-127.")
+        tile_zones(self.notes)
+        outside = [note for note in self.notes if not self.low_key <= note <= self.high_key]
+        if outside:
+            raise ParameterError(
+                f"Note {outside[0]} is not among the keys {self.low_key}-{self.high_key}; "
+                "widen the keys or leave the note out."
+            )
+        for name, most in (
+            ("velocity_layers", MAX_VELOCITY_LAYERS),
+            ("round_robins", MAX_ROUND_ROBINS),
+        ):
+            value = getattr(self, name)
+            if not 1 <= value <= most:
+                raise ParameterError(f"{value} {name.replace('_', ' ')} are outside 1-{most}.")
+        if self.loudness_lufs is not None and not -60.0 <= self.loudness_lufs <= 0.0:
+            raise ParameterError(f"Loudness {self.loudness_lufs} LUFS is outside -60 to 0.")
+        if self.length_s is not None and not 0.1 <= self.length_s <= 60.0:
+            raise ParameterError(f"Length {self.length_s} s is outside 0.1-60 s.")
+        if not 0.0 <= self.fade_out_s <= 10.0:
+            raise ParameterError(f"Fade {self.fade_out_s} s is outside 0-10 s.")
+
+    @property
+    def zones(self) -> tuple[tuple[int, int], ...]:
+        """(lowest, highest) key of each note, in their order."""
+        return tuple(
+            (max(low, self.low_key), min(high, self.high_key))
+            for low, high in tile_zones(self.notes)
+        )
+
+    @property
+    def velocity_ranges(self) -> tuple[tuple[int, int], ...]:
+        """(softest, loudest) velocity of each layer, softest first; equal shares of 1–127."""
+        edges = [round(127 * n / self.velocity_layers) for n in range(self.velocity_layers + 1)]
+        return tuple((low + 1, high) for low, high in pairwise(edges))
+
+    def rendered_velocities(self, loudest: int) -> tuple[int, ...]:
+        """Velocity at which each layer is rendered, softest first; the last one is ``loudest``."""
+        softest = min(SOFTEST_RENDERED, loudest)
+        if self.velocity_layers == 1:
+            return (loudest,)
+        return tuple(
+            np.linspace(softest, loudest, self.velocity_layers).round().astype(int).tolist()
+        )
+
+    @property
+    def n_regions(self) -> int:
+        """Regions of one instrument."""
+        return len(self.notes) * self.velocity_layers * self.round_robins
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PadGrid:
+    """Points of a pad that are exported, evenly from edge to edge."""
+
+    columns: int
+    """Along x, 1–5."""
+    rows: int
+    """Along y, 1–5."""
+
+    def __post_init__(self) -> None:
+        sizes = (self.columns, self.rows)
+        if not (min(sizes) >= 1 and 1 < max(sizes) <= MAX_PAD_SIDE):
+            raise ParameterError(
+                f"A pad of {self.columns}x{self.rows} points cannot be exported; use 2x1 up to "
+                f"{MAX_PAD_SIDE}x{MAX_PAD_SIDE}."
+            )
+
+    @property
+    def places(self) -> tuple[tuple[float, float], ...]:
+        """(x, y) of each point, 0–1, row by row from the bottom left."""
+        x_places, y_places = (
+            [0.5] if count == 1 else [index / (count - 1) for index in range(count)]
+            for count in (self.columns, self.rows)
+        )
+        return tuple((x, y) for y in y_places for x in x_places)
+
+
+def build_instrument(
+    engine: Renderer,
+    settings: PreviewSettings,
+    plan: InstrumentPlan,
+    *,
+    name: str | None = None,
+    progress: Progress | None = None,
+    cancel: threading.Event | None = None,
+) -> Instrument:
+    """Render, loop, layer and level an instrument.
+
+    Args:
+        engine: Renders the notes.
+        settings: What it sounds like.
+        plan: What it is made of.
+        name: Display name; None joins the sources' names.
+        progress: Called with regions done and regions in all.
+        cancel: Looked at before every batch and every note.
+
+    Returns:
+        Layer by layer from the softest, alternative by alternative, notes in the plan's order. The
+        same arguments give the same samples on the same machine.
+
+    Raises:
+        RenderCancelled: ``cancel`` was set; nothing is kept.
+        ParameterError: A setting is out of range.
+        DeviceError: Memory ran out.
+    """
+    work = _Work(plan.n_regions, progress, cancel)
+    sketch = _sketch(engine, settings, plan, work)
+    (instrument,) = _levelled([sketch], plan, engine.sample_rate)
+    return replace(instrument, name=name or instrument.name)
+
+
+def build_pad(
+    engine: Renderer,
+    settings: PreviewSettings,
+    plan: InstrumentPlan,
+    grid: PadGrid,
+    weights: PadWeights,
+    *,
+    name: str | None = None,
+    progress: Progress | None = None,
+    cancel: threading.Event | None = None,
+) -> PadInstrument:
+    """Build an instrument at every point of a grid over the pad, edges included.
+
+    Args:
+        engine: Renders the notes.
+        settings: What it sounds like; the weights of its mix are replaced.
+        plan: What every point is made of.
+        grid: Its points.
+        weights: Gives the weights of the mix's timbres at x and y (0–1, from the bottom left).
+        name: Display name; None joins the sources' names.
+        progress: Called with regions done and regions in all.
+        cancel: Looked at before every batch and every note.
+
+    Returns:
+        Points of one level: moving between them changes the timbre alone.
+
+    Raises:
+        RenderCancelled: ``cancel`` was set; nothing is kept.
+        ParameterError: A setting is out of range, or the weights at a point cannot be used.
+        DeviceError: Memory ran out.
+    """
+    work = _Work(len(grid.places) * plan.n_regions, progress, cancel)
+    sketches = []
+    for x, y in grid.places:
+        mix = _audible(settings.mix.timbres, weights(x, y))
+        sketch = _sketch(engine, replace(settings, mix=mix), plan, work)
+        sketches.append(replace(sketch, facts={**sketch.facts, "pad": f"x {x:.4g}, y {y:.4g}"}))
+    return PadInstrument(
+        name=name or "-".join(timbre.name for timbre in settings.mix.timbres),
+        columns=grid.columns,
+        rows=grid.rows,
+        points=tuple(_levelled(sketches, plan, engine.sample_rate)),
+    )
+
+
+class _Work:
+    """Counts regions over several renders and says when to stop.
+
+    Args:
+        total: Regions in all.
+        progress: Told about them.
+        cancel: Set by whoever wants to stop.
+    """
+
+    def __init__(
+        self, total: int, progress: Progress | None, cancel: threading.Event | None
+    ) -> None:
+        self._total = total
+        self._progress = progress
+        self._cancel = cancel
+        self._done = 0
+
+    def render(self, engine: Renderer, request: RenderRequest) -> Instrument:
+        """Render with progress over the whole work."""
+
+        def report(done: int, _: int) -> None:
+            if self._progress is not None:
+                self._progress(self._done + done, self._total)
+
+        rendered = engine.render(request, progress=report, cancel=self._cancel)
+        self._done += len(request.notes)
+        return rendered
+
+    def check(self) -> None:
+        """Raise if the work is to stop."""
+        if self._cancel is not None and self._cancel.is_set():
+            raise RenderCancelled("Rendering was cancelled; no note was kept.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class _Note:
+    """A finished note but for its level."""
+
+    samples: Samples  # [C, T]
+    loop: Loop | None
+    loudness_db: float  # LUFS
+    peak_db: float  # true peak, dBFS
+
+    @property
+    def loudest_db(self) -> float:
+        """Loudness that it has with its peak at the limit."""
+        return self.loudness_db - self.peak_db + TRUE_PEAK_DBFS
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class _Sketch:
+    """All notes of an instrument before they are levelled together."""
+
+    name: str
+    takes: dict[tuple[int, int], list[_Note]]  # by layer (0 is the softest) and alternative
+    facts: dict[str, str]  # provenance
+
+
+def _sketch(
+    engine: Renderer, settings: PreviewSettings, plan: InstrumentPlan, work: _Work
+) -> _Sketch:
+    """Render and finish every layer and alternative of one instrument."""
+    rate = engine.sample_rate
+    velocities = plan.rendered_velocities(settings.velocity)
+    rendered: dict[tuple[int, int], list[Samples]] = {}
+    n_darkened = [0] * plan.velocity_layers
+    first: Instrument | None = None
+    for turn in range(plan.round_robins):
+        for layer in reversed(range(plan.velocity_layers)):
+            request = replace(
+                _alternative(settings.request(plan.notes), turn), velocity=velocities[layer]
+            )
+            instrument = work.render(engine, request)
+            first = first or instrument
+            notes = [_cut(region.samples, plan, rate) for region in instrument.regions]
+            if layer + 1 < plan.velocity_layers:
+                for index, louder in enumerate(rendered[layer + 1, turn]):
+                    work.check()
+                    notes[index], is_darkened = _no_brighter(notes[index], louder, rate)
+                    n_darkened[layer] += is_darkened
+            rendered[layer, turn] = notes
+    assert first is not None
+    steepest_db_s, why_not = _sustains(rendered[plan.velocity_layers - 1, 0], plan, rate)
+    takes: dict[tuple[int, int], list[_Note]] = {}
+    for take, notes in rendered.items():
+        takes[take] = []
+        for note, samples in zip(plan.notes, notes, strict=True):
+            work.check()
+            takes[take].append(_finish(samples, note, steepest_db_s, plan, rate))
+    facts = {**first.provenance, **_facts(settings, plan, velocities, n_darkened)}
+    n_looped = sum(note.loop is not None for notes in takes.values() for note in notes)
+    facts["loops"] = why_not or f"{n_looped} of {plan.n_regions} notes"
+    return _Sketch(name=first.name, takes=takes, facts=facts)
+
+
+def _alternative(request: RenderRequest, turn: int) -> RenderRequest:
+    """The request of an alternative; the first one is the sound itself."""
+    if turn == 0:
+        return request
+    variation = max(request.variation, ALTERNATIVE_VARIATION)
+    return replace(request, seed=request.seed + turn, variation=variation)
+
+
+def _facts(
+    settings: PreviewSettings,
+    plan: InstrumentPlan,
+    velocities: Sequence[int],
+    n_darkened: list[int],
+) -> dict[str, str]:
+    """What the plan adds to the engine's provenance."""
+    facts = {}
+    if plan.velocity_layers > 1:
+        facts["velocity_layers"] = "; ".join(
+            f"{low}-{high} from velocity {velocity}"
+            + (f" ({count} of {len(plan.notes) * plan.round_robins} filtered)" if count else "")
+            for (low, high), velocity, count in zip(
+                plan.velocity_ranges, velocities, n_darkened, strict=True
+            )
+        )
+    if plan.round_robins > 1:
+        last = settings.seed + plan.round_robins - 1
+        variation = max(settings.variation, ALTERNATIVE_VARIATION)
+        facts["round_robins"] = (
+            f"seeds {settings.seed}-{last}, variation {variation:g} from the second"
+        )
+    return facts
+
+
+def _cut(samples: Samples, plan: InstrumentPlan, sample_rate: int) -> Samples:
+    """At most the length planned, [C, T]."""
+    return samples if plan.length_s is None else samples[:, : round(plan.length_s * sample_rate)]
+
+
+def _no_brighter(samples: Samples, louder: Samples, sample_rate: int) -> tuple[Samples, bool]:
+    """A softer layer as rendered, or made of the louder one where the model made it brighter."""
+    limit_hz = _centroid_hz(louder, sample_rate)
+    if _centroid_hz(samples, sample_rate) <= limit_hz:
+        return samples, False
+    corner_hz = min(_DARKENING * limit_hz, 0.45 * sample_rate)
+    low_pass = butter(1, corner_hz, fs=sample_rate, output="sos")
+    return sosfilt(low_pass, louder, axis=-1).astype(np.float32), True
+
+
+def _centroid_hz(samples: Samples, sample_rate: int) -> float:
+    """Centroid of the power spectrum of the mean of the channels: how bright a note is."""
+    n_fft = scipy.fft.next_fast_len(samples.shape[1], real=True)
+    power = np.square(np.abs(scipy.fft.rfft(samples.mean(axis=0), n_fft)))
+    frequency_hz = np.arange(len(power)) * (sample_rate / n_fft)
+    return float(power @ frequency_hz) / (float(power.sum()) + 1e-12)
+
+
+def _sustains(
+    notes: Sequence[Samples], plan: InstrumentPlan, sample_rate: int
+) -> tuple[float | None, str]:
+    """Whether a sound is looped: an instrument sustains or decays as a whole.
+
+    Returns:
+        How much level its notes may lose, dB/s, None without loops; and why there are none.
+    """
+    if not plan.loop:
+        return None, "not asked for"
+    sustains = [
+        find_sustain(samples, sample_rate, midi_to_hz(note))
+        for note, samples in zip(plan.notes, notes, strict=True)
+    ]
+    reasons = [reason for each in sustains if (reason := each.why_no_loop())]
+    if 2 * len(reasons) > len(sustains):
+        return None, f"none, as for most notes {sorted(reasons)[len(reasons) // 2]}"
+    return _LENIENT_DB_S, ""
+
+
+def _finish(
+    samples: Samples, note: int, steepest_db_s: float | None, plan: InstrumentPlan, sample_rate: int
+) -> _Note:
+    """Loop a note or fade it out, and measure it."""
+    looped = None
+    if steepest_db_s is not None:
+        looped = find_loop(samples, sample_rate, midi_to_hz(note), steepest_db_s=steepest_db_s)
+    if looped is None:
+        length = min(samples.shape[1], round(plan.fade_out_s * sample_rate))
+        finished = fade(samples, fade_out=length)
+    else:
+        finished = looped.samples
+    true_peak = float(np.max(np.abs(resample(finished, sample_rate, _OVERSAMPLING * sample_rate))))
+    return _Note(
+        samples=finished,
+        loop=None if looped is None else looped.loop,
+        loudness_db=momentary_loudness_db(finished, sample_rate),
+        peak_db=20.0 * float(np.log10(max(true_peak, 1e-9))),
+    )
+
+
+def _levelled(
+    sketches: Sequence[_Sketch], plan: InstrumentPlan, sample_rate: int
+) -> list[Instrument]:
+    """Instruments of one loudness, key by key."""
+    top = plan.velocity_layers - 1
+    loudest_db = np.min(
+        [
+            [note.loudest_db + LAYER_STEP_DB * (top - layer) for note in notes]
+            for sketch in sketches
+            for (layer, _), notes in sketch.takes.items()
+        ],
+        axis=0,
+    )
+    levels_db = _even(loudest_db, np.argsort(plan.notes), plan.loudness_lufs)
+    level = f"{levels_db.min():.1f} to {levels_db.max():.1f} LUFS, true peak below {TRUE_PEAK_DBFS:g} dBFS"
+    return [
+        Instrument(
+            name=sketch.name,
+            sample_rate=sample_rate,
+            regions=_regions(sketch, plan, levels_db),
+            envelope=plan.envelope,
+            provenance={**sketch.facts, "loudness": level},
+        )
+        for sketch in sketches
+    ]
+
+
+def _even(
+    loudest_db: NDArray[np.float64], order: NDArray[np.int64], wanted_db: float | None
+) -> NDArray[np.float64]:
+    """Levels of notes, LUFS, [K]: as wanted where peaks allow it, without steps between neighbours.
+
+    Args:
+        loudest_db: Loudness of each note with its peak at the limit, [K].
+        order: Indices of the notes from low to high, [K].
+        wanted_db: Loudness wanted; None is what half of the notes can have.
+    """
+    wanted = float(np.median(loudest_db)) if wanted_db is None else wanted_db
+    distance = np.abs(np.subtract.outer(np.argsort(order), np.argsort(order)))  # [K, K] neighbours
+    reachable = np.min(loudest_db + NEIGHBOUR_STEP_DB * distance, axis=1)
+    levels: NDArray[np.float64] = np.minimum(reachable, wanted)
+    return levels
+
+
+def _regions(
+    sketch: _Sketch, plan: InstrumentPlan, levels_db: NDArray[np.float64]
+) -> tuple[Region, ...]:
+    regions = []
+    for layer, (low_velocity, high_velocity) in enumerate(plan.velocity_ranges):
+        below_db = LAYER_STEP_DB * (plan.velocity_layers - 1 - layer)
+        for turn in range(plan.round_robins):
+            rows = zip(plan.notes, plan.zones, sketch.takes[layer, turn], levels_db, strict=True)
+            for root_note, (low_key, high_key), note, level_db in rows:
+                gain = 10.0 ** ((level_db - below_db - note.loudness_db) / 20.0)
+                regions.append(
+                    Region(
+                        root_note=root_note,
+                        low_key=low_key,
+                        high_key=high_key,
+                        low_velocity=low_velocity,
+                        high_velocity=high_velocity,
+                        round_robin=turn + 1,
+                        samples=note.samples * np.float32(gain),
+                        loop=note.loop,
+                    )
+                )
+    return tuple(regions)
+
+
+def _audible(timbres: Sequence[Timbre], weights: Sequence[float]) -> TimbreMix:
+    """The mix without what is not heard, so that a corner is the render of its source alone."""
+    if len(weights) != len(timbres):
+        raise ParameterError(f"Got {len(weights)} pad weights for {len(timbres)} samples.")
+    heard = [(timbre, weight) for timbre, weight in zip(timbres, weights, strict=True) if weight]
+    return TimbreMix(
+        timbres=tuple(timbre for timbre, _ in heard), weights=tuple(weight for _, weight in heard)
+    )

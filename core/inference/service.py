@@ -1,0 +1,550 @@
+"""The render service: one thread that owns the engine and always works on what matters most.
+
+Notes of the newest timbre are rendered in small batches: keys that are held, then keys played
+lately, then visible ones, then the rest. Between two batches everything is looked at anew, so
+nothing queues up behind a pad that is being dragged. Long work (an export) runs on the same thread
+and lets the held keys go first each time it reports progress.
+
+No torch is imported here: the engine's loader does it, on the service's own thread.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from core.audio.files import AudioClip
+from core.errors import CoreError, RenderCancelled
+from core.inference.note_cache import NoteCache
+from core.inference.request import RenderRequest, Timbre, TimbreMix
+from core.instrument import Region
+
+if TYPE_CHECKING:
+    from core.inference.engine import SynthesisEngine
+
+HELD_PER_BATCH = 4
+"""Most held keys rendered at once: a chord moves together."""
+NOTES_PER_BATCH = 4
+"""Notes nobody holds rendered at once: a key pressed meanwhile waits that long."""
+RECENT_KEPT = 12
+"""How many of the keys played last go before the visible ones."""
+CACHE_BYTES = 256 * 2**20
+"""Rendered notes kept: about five timbres of 88 notes of 3 s."""
+
+ResultT = TypeVar("ResultT")
+ValueT = TypeVar("ValueT")
+Progress = Callable[[int, int], None]
+Work = Callable[["SynthesisEngine", Progress, threading.Event], ResultT]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PreviewSettings:
+    """What a note sounds like, without the notes."""
+
+    mix: TimbreMix
+    velocity: int = 100
+    """MIDI velocity 1–127."""
+    seed: int = 0
+    """Seed of z and of the vocoder's noise."""
+    variation: float = 0.0
+    """Scale of z, 0–2."""
+    refinement: float = 1.0
+    """Strength of the hypernetwork's offsets, 0–2."""
+    carry_over: float = 1.0
+    """How much of what the model missed in the source is added back, 0–2."""
+
+    @property
+    def key(self) -> str:
+        """Content hash: equal settings have equal keys."""
+        numbers = (self.seed, self.velocity, self.variation, self.refinement, self.carry_over)
+        return hashlib.sha256(f"{self.mix.key} {numbers}".encode()).hexdigest()
+
+    def request(self, notes: Sequence[int]) -> RenderRequest:
+        """The request that renders some notes so.
+
+        Raises:
+            ParameterError: A note or a setting is out of range.
+        """
+        return RenderRequest(
+            mix=self.mix,
+            notes=tuple(notes),
+            velocity=self.velocity,
+            seed=self.seed,
+            variation=self.variation,
+            refinement=self.refinement,
+            carry_over=self.carry_over,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class NoteReady:
+    """A note that may be played."""
+
+    settings_key: str
+    """``PreviewSettings.key`` of what it was rendered from."""
+    note: int
+    """MIDI note."""
+    region: Region
+    """Its audio, mono; root, lowest and highest key are the note."""
+    sample_rate: int
+    """Hz."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NoteFailed:
+    """A note that could not be rendered; it is tried again once other settings were asked for."""
+
+    settings_key: str
+    """``PreviewSettings.key`` of what it was to be rendered from."""
+    note: int
+    """MIDI note."""
+    message: str
+    """What went wrong, one sentence."""
+
+
+class ServiceState(StrEnum):
+    """What the service's thread is doing."""
+
+    LOADING = "loading"
+    IDLE = "idle"
+    RENDERING = "rendering"
+    WORKING = "working"
+    """Submitted work runs."""
+    FAILED = "failed"
+    """The engine could not be loaded; nothing will ever be rendered."""
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServiceStatus:
+    """How the service stands; sent when the state changes and after every batch."""
+
+    state: ServiceState
+    device_name: str = ""
+    """Where the networks compute."""
+    pending: int = 0
+    """Wanted notes that are still to be rendered."""
+    ms_per_note: float = 0.0
+    """Time of the last batch divided by its notes, milliseconds."""
+    cached_bytes: int = 0
+    """Samples of rendered notes kept."""
+    message: str = ""
+    """Why it failed, one sentence."""
+
+
+class Job(Generic[ResultT]):
+    """Long work handed to the service.
+
+    Args:
+        work: What to do; gets the engine, a progress to call often and an event to look at.
+        progress: Told (done, total), on the service's thread.
+    """
+
+    def __init__(self, work: Work[ResultT], progress: Progress | None = None) -> None:
+        self._work = work
+        self._progress = progress
+        self._cancelled = threading.Event()
+        self.future: Future[ResultT] = Future()
+        """Its result; holds ``RenderCancelled`` when it was cancelled, else what the work raised."""
+
+    def cancel(self) -> None:
+        """Ask the work to stop; the future says when it has."""
+        self._cancelled.set()
+
+    def refuse(self, reason: CoreError) -> None:
+        """Let it fail without doing it."""
+        if self.future.set_running_or_notify_cancel():
+            self.future.set_exception(reason)
+
+    def run(self, engine: SynthesisEngine, between: Callable[[], None]) -> None:
+        """Do the work.
+
+        Args:
+            engine: What it works with.
+            between: Called at every progress: the others' turn.
+        """
+        if self._cancelled.is_set():
+            self.refuse(RenderCancelled("The work was cancelled before it began."))
+        elif self.future.set_running_or_notify_cancel():
+
+            def step(done: int, total: int) -> None:
+                if self._progress is not None:
+                    self._progress(done, total)
+                between()
+
+            try:
+                result = self._work(engine, step, self._cancelled)
+            except Exception as error:  # noqa: BLE001 - whoever waits for the future gets it
+                if not isinstance(error, CoreError):
+                    _log.exception("Work handed to the render service failed.")
+                self.future.set_exception(error)
+            else:
+                self.future.set_result(result)
+
+
+class _Target:
+    """What is wanted now; guarded by the service's lock.
+
+    Args:
+        settings: The timbre.
+        notes: MIDI notes in the order wanted.
+    """
+
+    def __init__(self, settings: PreviewSettings, notes: Sequence[int]) -> None:
+        self.settings = settings
+        self.key = settings.key
+        self.wanted = tuple(notes)
+        self.pending = dict.fromkeys(notes)  # an ordered set of what is still to be delivered
+        self.is_fresh = True  # nothing was rendered yet
+
+    def inherit(self, previous: _Target) -> None:
+        """Leave out what was delivered already where the settings are the same."""
+        if previous.key != self.key:
+            return
+        self.is_fresh = previous.is_fresh
+        for note in previous.wanted:
+            if note not in previous.pending:
+                self.pending.pop(note, None)
+
+
+class RenderService:
+    """Renders on a thread of its own what is held, played lately, seen, wanted: in this order.
+
+    All methods may be called from any thread and return at once. All callbacks come on the
+    service's thread and should be short.
+
+    A note is delivered once for as long as it stays wanted with the same settings. Held keys also
+    get what was finished for settings that are no longer the newest, in the order in which they
+    were asked for: so a held note follows a pad that never rests.
+
+    Args:
+        load: Makes the engine; called on the service's thread.
+        on_note: Told about every note that may be played.
+        on_failure: Told about every note that could not be rendered.
+        on_status: Told how the service stands.
+        cache_bytes: Most bytes of rendered notes kept.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[], SynthesisEngine],
+        *,
+        on_note: Callable[[NoteReady], None],
+        on_failure: Callable[[NoteFailed], None] | None = None,
+        on_status: Callable[[ServiceStatus], None] | None = None,
+        cache_bytes: int = CACHE_BYTES,
+    ) -> None:
+        self._load = load
+        self._on_note = on_note
+        self._on_failure = on_failure
+        self._on_status = on_status
+        self._thread = threading.Thread(target=self._run, name="render-service", daemon=True)
+
+        # Guarded by _changed.
+        self._changed = threading.Condition()
+        self._analyses: deque[Job[Any]] = deque()
+        self._jobs: deque[Job[Any]] = deque()
+        self._running: Job[Any] | None = None
+        self._target: _Target | None = None
+        self._held: tuple[int, ...] = ()
+        self._recent: list[int] = []
+        self._visible = range(0)
+        self._refusal: CoreError | None = None  # why no more work is taken
+
+        # The service's thread alone.
+        self._sample_rate = 0
+        self._cache = NoteCache(cache_bytes)
+        self._turns = 0
+        self._last_turn: dict[int, int] = {}  # of each note: when it was rendered last
+        self._status = ServiceStatus(state=ServiceState.LOADING)
+
+    def start(self) -> None:
+        """Start the thread, which loads the engine first; work may be handed over before."""
+        self._thread.start()
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        """Stop after the batch under way; what has not been done fails with RenderCancelled.
+
+        Args:
+            timeout_s: How long to wait for the thread; if it is not enough, that is logged.
+        """
+        self._refuse(RenderCancelled("Rendering has stopped because the program is closing."))
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._thread.join(timeout_s)
+            if self._thread.is_alive():
+                _log.warning("Rendering did not stop within %.1f s.", timeout_s)
+
+    def analyze(self, clip: AudioClip, root: float | None = None) -> Future[Timbre]:
+        """Listen to a one-shot; takes turns with held keys and goes before all other rendering.
+
+        Args:
+            clip: The recording.
+            root: Its fractional MIDI note where the user knows better; None estimates it.
+
+        Returns:
+            The timbre, or what ``SynthesisEngine.analyze`` raised.
+        """
+        job = Job(lambda engine, *_: engine.analyze(clip, root=root))
+        self._hand_over(job, self._analyses)
+        return job.future
+
+    def preview(self, settings: PreviewSettings | None, notes: Sequence[int]) -> None:
+        """Say what is wanted from now on; what was wanted before and is not yet done is dropped.
+
+        Args:
+            settings: The timbre; None wants nothing.
+            notes: MIDI notes in the order wanted, where nothing else tells them apart.
+
+        Raises:
+            ParameterError: A note or a setting is out of range, or a note is named twice.
+        """
+        target = None
+        if settings is not None and notes:
+            settings.request(notes)  # checks them
+            target = _Target(settings, notes)
+        with self._changed:
+            if target is not None and self._target is not None:
+                target.inherit(self._target)
+            self._target = target
+            self._changed.notify()
+
+    def set_held(self, notes: Iterable[int]) -> None:
+        """The keys that are down now; wanted ones are rendered before everything else."""
+        held = tuple(dict.fromkeys(notes))
+        with self._changed:
+            pressed = [note for note in held if note not in self._held]
+            self._recent = list(dict.fromkeys([*pressed, *self._recent]))[:RECENT_KEPT]
+            self._held = held
+
+    def set_visible(self, low: int, high: int) -> None:
+        """The keys on the screen, both ends included."""
+        with self._changed:
+            self._visible = range(low, high + 1)
+
+    def submit(self, work: Work[ResultT], *, progress: Progress | None = None) -> Job[ResultT]:
+        """Hand over long work, done in the order handed over.
+
+        One-shots are analysed and held keys rendered each time the work calls its progress, which
+        ``SynthesisEngine.render`` does after every batch.
+
+        Args:
+            work: Gets the engine, a progress(done, total) and an event that says stop.
+            progress: Told (done, total), on the service's thread.
+        """
+        job = Job(work, progress)
+        self._hand_over(job, self._jobs)
+        return job
+
+    def _hand_over(self, job: Job[Any], queue: deque[Job[Any]]) -> None:
+        with self._changed:
+            refusal = self._refusal
+            if refusal is None:
+                queue.append(job)
+                self._changed.notify()
+        if refusal is not None:
+            job.refuse(refusal)
+
+    def _refuse(self, reason: CoreError) -> None:
+        """Take no more work, fail what waits and cancel what runs."""
+        with self._changed:
+            self._refusal = reason
+            self._target = None
+            waiting = [*self._analyses, *self._jobs]
+            self._analyses.clear()
+            self._jobs.clear()
+            if self._running is not None:
+                self._running.cancel()
+            self._changed.notify()
+        for job in waiting:
+            job.refuse(reason)
+
+    # From here on: the service's thread.
+
+    def _run(self) -> None:
+        if self._on_status is not None:
+            _call(self._on_status, self._status)
+        try:
+            engine = self._load()
+        except Exception as error:  # noqa: BLE001 - logged or said, and the thread ends
+            reason = _as_core_error("The synthesis engine could not be loaded", error)
+            self._refuse(reason)
+            self._say(replace(self._status, state=ServiceState.FAILED, message=str(reason)))
+            return
+        self._sample_rate = engine.sample_rate
+        self._status = replace(self._status, device_name=engine.device_name)
+        while self._wait_for_work():
+            self._analyze_next(engine)
+            self._render_next(engine, held_only=bool(self._jobs))
+            self._work_next(engine)
+        self._say(replace(self._status, state=ServiceState.CLOSED, pending=0))
+
+    def _wait_for_work(self) -> bool:
+        """Sleep until there is something to do; False when the service closes."""
+        with self._changed:
+            is_idle = not self._has_work()
+        if is_idle:
+            self._say(replace(self._status, state=ServiceState.IDLE, pending=0))
+        with self._changed:
+            self._changed.wait_for(lambda: self._has_work() or self._refusal is not None)
+            return self._refusal is None
+
+    def _has_work(self) -> bool:
+        target = self._target
+        return bool(self._analyses or self._jobs or (target is not None and target.pending))
+
+    def _analyze_next(self, engine: SynthesisEngine) -> None:
+        with self._changed:
+            job = self._analyses.popleft() if self._analyses else None
+        if job is not None:
+            job.run(engine, between=lambda: None)
+
+    def _work_next(self, engine: SynthesisEngine) -> None:
+        """Do the job whose turn it is; at each of its steps what cannot wait goes first."""
+
+        def between() -> None:
+            self._analyze_next(engine)
+            self._render_next(engine, held_only=True)
+
+        with self._changed:
+            self._running = job = self._jobs.popleft() if self._jobs else None
+        if job is not None:
+            self._say(replace(self._status, state=ServiceState.WORKING))
+            job.run(engine, between)
+            with self._changed:
+                self._running = None
+
+    def _render_next(self, engine: SynthesisEngine, *, held_only: bool) -> None:
+        """Deliver what is kept already, then render the batch that matters most."""
+        self._deliver_kept()
+        batch = self._next_batch(held_only=held_only)
+        if batch is not None:
+            self._render(engine, *batch)
+
+    def _deliver_kept(self) -> None:
+        with self._changed:
+            target = self._target
+            notes = [] if target is None else self._in_order(target)
+        if target is not None:
+            for note in notes:
+                region = self._cache.get(target.key, note)
+                if region is not None:
+                    self._deliver(target, note, region)
+
+    def _next_batch(self, *, held_only: bool) -> tuple[_Target, tuple[int, ...]] | None:
+        with self._changed:
+            target = self._target
+            if target is None or not target.pending:
+                return None
+            held = [note for note in self._in_order(target) if note in self._held]
+            if held:
+                notes = held[:HELD_PER_BATCH]
+            elif held_only:
+                return None
+            else:
+                notes = self._in_order(target)[: 1 if target.is_fresh else NOTES_PER_BATCH]
+            target.is_fresh = False
+            self._turns += 1
+            self._last_turn.update(dict.fromkeys(notes, self._turns))
+            return target, tuple(notes)
+
+    def _in_order(self, target: _Target) -> list[int]:
+        """Its pending notes, what matters most first; the lock is held."""
+        # Of the held keys the one whose turn is longest ago: each note of a large chord moves.
+        held = sorted(self._held, key=lambda note: self._last_turn.get(note, 0))
+        visible = [note for note in target.pending if note in self._visible]
+        ranked = dict.fromkeys([*held, *self._recent, *visible, *target.pending])
+        return [note for note in ranked if note in target.pending]
+
+    def _render(self, engine: SynthesisEngine, target: _Target, notes: tuple[int, ...]) -> None:
+        if self._running is None:
+            self._say(replace(self._status, state=ServiceState.RENDERING))
+        begun = time.perf_counter()
+        try:
+            instrument = engine.render(target.settings.request(notes))
+        except Exception as error:  # noqa: BLE001 - reported for each note; the others go on
+            if len(notes) == 1:
+                self._fail(target, notes[0], error)
+            else:  # one of them may be at fault
+                for note in notes:
+                    self._render(engine, target, (note,))
+            return
+        taken_s = time.perf_counter() - begun
+        for region in instrument.regions:
+            note = region.root_note
+            alone = replace(region, low_key=note, high_key=note)
+            if self._is_newest(target):  # what a pad in motion passes is not worth keeping
+                self._cache.put(target.key, note, alone)
+            self._deliver(target, note, alone)
+        with self._changed:
+            pending = 0 if self._target is None else len(self._target.pending)
+        self._say(
+            replace(
+                self._status,
+                pending=pending,
+                ms_per_note=1000.0 * taken_s / len(notes),
+                cached_bytes=self._cache.held_bytes,
+            )
+        )
+
+    def _is_newest(self, target: _Target) -> bool:
+        with self._changed:
+            return self._target is not None and self._target.key == target.key
+
+    def _deliver(self, target: _Target, note: int, region: Region) -> None:
+        """Hand a note out, unless nobody waits for it any more."""
+        if self._take_off(target, note):
+            ready = NoteReady(
+                settings_key=target.key, note=note, region=region, sample_rate=self._sample_rate
+            )
+            _call(self._on_note, ready)
+
+    def _fail(self, target: _Target, note: int, error: Exception) -> None:
+        reason = _as_core_error(f"Note {note} could not be rendered", error)
+        if self._take_off(target, note) and self._on_failure is not None:
+            failed = NoteFailed(settings_key=target.key, note=note, message=str(reason))
+            _call(self._on_failure, failed)
+
+    def _take_off(self, target: _Target, note: int) -> bool:
+        """Take a note off the list; False where it is not to be delivered."""
+        with self._changed:
+            newest = self._target
+            if newest is None:
+                return False
+            if newest.key != target.key:
+                return note in self._held and note in newest.wanted
+            if note not in newest.pending:
+                return False
+            del newest.pending[note]
+            return True
+
+    def _say(self, status: ServiceStatus) -> None:
+        changed = status != self._status
+        self._status = status
+        if changed and self._on_status is not None:
+            _call(self._on_status, status)
+
+
+def _call(callback: Callable[[ValueT], None], value: ValueT) -> None:
+    """Call somebody else's code; its mistakes do not stop the service."""
+    try:
+        callback(value)
+    except Exception:  # noqa: BLE001 - logged
+        _log.exception("A callback of the render service failed.")
+
+
+def _as_core_error(what: str, error: Exception) -> CoreError:
+    """The error itself, or one a person can read for one nobody foresaw, which is logged."""
+    if isinstance(error, CoreError):
+        return error
+    _log.error("%s.", what, exc_info=error)
+    return CoreError(f"{what} ({type(error).__name__}: {error}).")
