@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from core.audio.files import AudioClip
 from core.audio.loudness import momentary_loudness_db
@@ -25,6 +25,7 @@ from core.inference.engine import (
     carry_over_share,
     sum_weighted,
 )
+from core.inference.folded_generator import FoldedGenerator
 from core.inference.model import Model, load_model
 from core.inference.request import RenderRequest, Timbre, TimbreMix
 from core.instrument import Instrument
@@ -103,19 +104,24 @@ def cents_off(sound: Samples, midi_note: int) -> float:
 
 
 class Spy:
-    """Counts the calls of a network and keeps what it returned."""
+    """Counts the calls of a method and keeps what it returned."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, owner: object, method: str) -> None:
         self.outputs: list[torch.Tensor] = []
-        self._hook = network.register_forward_hook(
-            lambda module, inputs, output: self.outputs.append(output)
-        )
+        called = getattr(owner, method)
+
+        def spied(*inputs: object) -> torch.Tensor:
+            self.outputs.append(called(*inputs))
+            return self.outputs[-1]
+
+        self._patch = patch.object(owner, method, spied)
 
     def __enter__(self) -> Spy:
+        self._patch.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._hook.remove()
+        self._patch.stop()
 
     @property
     def calls(self) -> int:
@@ -234,7 +240,7 @@ def test_without_variation_the_seed_reaches_the_noise_only(studio: Studio) -> No
     for variation in (0.0, 1.0):
         request = replace(request_of(studio.pad), variation=variation)
         studio.engine.render(request)  # the refined mix is now cached
-        with Spy(studio.model.generator) as spy:
+        with Spy(studio.engine._generator, "draw") as spy:
             for seed in (1, 2):
                 studio.engine.render(replace(request, seed=seed))
         drawn[variation] = spy.outputs
@@ -303,7 +309,8 @@ def test_a_mix_is_neither_of_its_sounds(studio: Studio) -> None:
 def test_notes_of_a_batch_equal_notes_alone(
     fresh: Studio, in_bfloat16: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fresh.engine, "_autocast_dtype", torch.bfloat16 if in_bfloat16 else None)
+    monkeypatch.setattr("core.inference.engine.cpu_has_fast_bfloat16", lambda: in_bfloat16)
+    fresh.engine._place(torch.device("cpu"))
     notes = tuple(range(50, 50 + NOTES_PER_BATCH + 2))
     together = sounds_of(fresh.engine.render(request_of(fresh.pluck, *notes)))
     for note, ours in list(zip(notes, together, strict=True))[::3]:
@@ -354,7 +361,7 @@ def test_progress_counts_every_batch(studio: Studio) -> None:
 def test_cancelling_before_the_start_renders_nothing(studio: Studio) -> None:
     cancel = threading.Event()
     cancel.set()
-    with Spy(studio.model.vocoder) as spy, pytest.raises(RenderCancelled):
+    with Spy(studio.engine._vocoder, "render") as spy, pytest.raises(RenderCancelled):
         studio.engine.render(request_of(studio.hiss), cancel=cancel)
     assert spy.calls == 0
 
@@ -362,7 +369,10 @@ def test_cancelling_before_the_start_renders_nothing(studio: Studio) -> None:
 def test_cancelling_between_batches_stops_there(studio: Studio) -> None:
     cancel = threading.Event()
     notes = tuple(range(40, 40 + 3 * NOTES_PER_BATCH))
-    with Spy(studio.model.vocoder) as spy, pytest.raises(RenderCancelled, match="cancelled"):
+    with (
+        Spy(studio.engine._vocoder, "render") as spy,
+        pytest.raises(RenderCancelled, match="cancelled"),
+    ):
         studio.engine.render(
             request_of(studio.hiss, *notes),
             progress=lambda done, total: cancel.set(),
@@ -375,7 +385,7 @@ def test_cancelling_between_batches_stops_there(studio: Studio) -> None:
 def test_a_mix_is_refined_once_for_many_notes(fresh: Studio) -> None:
     mix = mix_of((fresh.pluck, 0.5), (fresh.hiss, 0.5))
     notes = tuple(range(40, 40 + NOTES_PER_BATCH + 1))
-    with Spy(fresh.model.hypernetwork) as spy:
+    with Spy(fresh.model.hypernetwork, "forward") as spy:
         fresh.engine.render(RenderRequest(mix=mix, notes=notes))
         assert spy.calls == 3  # each sound for its carry-over, and the mix
         for changes in ({"velocity": 30}, {"seed": 3}, {"variation": 1.0}, {"carry_over": 0.5}):
@@ -393,7 +403,7 @@ def test_the_cache_forgets_the_mix_not_used_for_longest(
     pluck, pad, hiss = (request_of(t) for t in (fresh.pluck, fresh.pad, fresh.hiss))
     for request in (pluck, pad, pluck, hiss):
         fresh.engine.render(request)
-    with Spy(fresh.model.hypernetwork) as spy:
+    with Spy(fresh.model.hypernetwork, "forward") as spy:
         fresh.engine.render(pluck)
         assert spy.calls == 0
         fresh.engine.render(pad)
@@ -414,12 +424,12 @@ def small_gpu(fresh: Studio, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def failing_on(device: str, forward: Callable[..., object]) -> Callable[..., object]:
-    """A network whose memory runs out on one device."""
+    """A network's method whose memory runs out on one device."""
 
-    def call(first: torch.Tensor, *others: object) -> object:
-        if first.device.type == device:
+    def call(*inputs: object) -> object:
+        if any(isinstance(x, torch.Tensor) and x.device.type == device for x in inputs):
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
-        return forward(first, *others)
+        return forward(*inputs)
 
     return call
 
@@ -427,8 +437,7 @@ def failing_on(device: str, forward: Callable[..., object]) -> Callable[..., obj
 def test_where_memory_runs_out_the_cpu_goes_on(
     fresh: Studio, small_gpu: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    generator = fresh.model.generator
-    monkeypatch.setattr(generator, "forward", failing_on("meta", generator.forward))
+    monkeypatch.setattr(FoldedGenerator, "draw", failing_on("meta", FoldedGenerator.draw))
     notes = tuple(range(50, 50 + NOTES_PER_BATCH + 1))
     told: list[int] = []
     rendered = fresh.engine.render(
@@ -461,7 +470,7 @@ def run_out(*inputs: object) -> object:
 def test_memory_that_runs_out_on_the_cpu_too_is_an_error(
     fresh: Studio, small_gpu: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fresh.model.generator, "forward", run_out)
+    monkeypatch.setattr(FoldedGenerator, "draw", run_out)
     with pytest.raises(DeviceError, match="close other programs or render fewer notes"):
         fresh.engine.render(request_of(fresh.pluck))
     assert len(small_gpu) == 1
@@ -476,7 +485,7 @@ def test_other_errors_are_not_taken_for_lack_of_memory(
     def fail(*inputs: object) -> object:
         raise RuntimeError("shapes cannot be multiplied")
 
-    monkeypatch.setattr(fresh.model.generator, "forward", fail)
+    monkeypatch.setattr(FoldedGenerator, "draw", fail)
     with pytest.raises(RuntimeError, match="multiplied"):
         fresh.engine.render(request_of(fresh.pluck))
     assert small_gpu == []

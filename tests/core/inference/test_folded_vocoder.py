@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from core.inference.folded_vocoder import FoldedVocoder
+from core.mel import MelConfig
+from core.vocoder import Vocoder
+from tests.helpers.tiny_models import TINY_VOCODER
+
+PITCHES = torch.tensor([33.0, 60.3, 96.0])
+FRAMES = 80
+MEL = MelConfig(n_frames=FRAMES)
+ODD_MEL = replace(MEL, n_fft=1000, hop_length=300)
+
+
+def trained(mel: MelConfig = MEL, layers: int = 2) -> Vocoder:
+    """A vocoder none of whose parameters is at its initial zero or one."""
+    torch.manual_seed(2)
+    vocoder = Vocoder(replace(TINY_VOCODER, layers=layers), mel).eval()
+    for parameter in vocoder.parameters():
+        parameter.data += 0.1 * torch.randn(parameter.shape)
+    return vocoder.requires_grad_(False)
+
+
+def inputs_of(vocoder: Vocoder) -> tuple[Tensor, Tensor, Tensor]:
+    count = len(PITCHES)
+    mel = torch.rand(count, vocoder.mel.n_mels, FRAMES) * 2 - 1
+    return mel, PITCHES, torch.randn(count, vocoder.mel.n_samples)
+
+
+def distance(ours: Tensor, expected: Tensor) -> float:
+    """RMS of the difference relative to what was expected."""
+    assert ours.shape == expected.shape
+    return float((ours - expected).square().mean().sqrt() / expected.square().mean().sqrt())
+
+
+@pytest.mark.parametrize("mel", [MEL, ODD_MEL], ids=["hop divides", "hop does not divide"])
+def test_it_renders_what_the_vocoder_renders(mel: MelConfig) -> None:
+    vocoder = trained(mel)
+    inputs = inputs_of(vocoder)
+    expected = vocoder(*inputs)
+    ours = FoldedVocoder(vocoder, torch.float32).render(*inputs, mel.n_samples)
+    assert distance(ours, expected) < 2e-3  # the exact GELU for its tanh form
+    assert distance(ours[:, :2000], expected[:, :2000]) < 2e-3
+    assert distance(ours[:, -2000:], expected[:, -2000:]) < 2e-3
+
+
+@pytest.mark.parametrize("n_samples", [1, 511, 512, 9000, 30_001, MEL.n_samples - 1])
+@pytest.mark.parametrize("layers", [1, 3])
+def test_a_shorter_note_is_the_start_of_a_longer_one(n_samples: int, layers: int) -> None:
+    vocoder = trained(layers=layers)
+    inputs = inputs_of(vocoder)
+    folded = FoldedVocoder(vocoder, torch.float32)
+    whole = folded.render(*inputs, MEL.n_samples)[:, :n_samples]
+    short = folded.render(*inputs, n_samples)
+    torch.testing.assert_close(short, whole, atol=1e-5 * float(whole.abs().max()), rtol=0)
+
+
+def test_in_bfloat16_it_stays_40_db_above_its_rounding() -> None:
+    vocoder = trained()
+    inputs = inputs_of(vocoder)
+    ours = FoldedVocoder(vocoder, torch.bfloat16).render(*inputs, MEL.n_samples)
+    assert ours.dtype == torch.float32
+    assert distance(ours, vocoder(*inputs)) < 0.01
