@@ -28,11 +28,17 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
 def add_render_arguments(parser: argparse.ArgumentParser) -> None:
     """Samples, notes, destination and all that shapes the sound."""
     add = parser.add_argument
-    add("samples", nargs="+", metavar="SAMPLE", type=Path, help="one-shot; several are morphed")
     add("--notes", required=True, metavar="SPEC", type=converter(parse_notes),
         help="60 | C4 | 36,48,60 | C2:C6 | C2:C6:3 (every third semitone); C4 = 60")  # fmt: skip
     add("--out", required=True, metavar="DIR", type=Path, help="folder to write into")
     add("--force", action="store_true", help="replace files that exist")
+    add_sound_arguments(parser)
+
+
+def add_sound_arguments(parser: argparse.ArgumentParser) -> None:
+    """Samples and all that shapes the sound."""
+    add = parser.add_argument
+    add("samples", nargs="+", metavar="SAMPLE", type=Path, help="one-shot; several are morphed")
     add("--weights", metavar="W,...", type=_weights, help="share of each SAMPLE, e.g. 0.7,0.3")
     add("--root", metavar="NOTE,...", type=_roots, action="extend",
         help="root note of each SAMPLE: C4, 60, 60.2 or auto; one for all or one each")  # fmt: skip

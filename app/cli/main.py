@@ -15,7 +15,7 @@ from typing import NoReturn
 from app import __version__
 from app.cli.console import PROGRAM, CliError
 
-VERBS = ("render", "export", "analyze", "info")
+VERBS = ("render", "export", "batch", "verify", "play", "analyze", "info")
 """Modules of ``app.cli.verbs``, each with SUMMARY, add_arguments(parser) and run(arguments)."""
 
 

@@ -9,12 +9,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from app.cli.console import progress, say, tell
+from app.cli.plan import pad_places
+from app.models.pad import weights_at
 from core.audio.files import AudioClip, read_audio
 from core.errors import ParameterError
 from core.export.base import export_instrument, openable
+from core.inference.building import InstrumentPlan, PadGrid, build_instrument, build_pad
 from core.inference.request import RenderRequest, TimbreMix
-from core.instrument import Instrument
+from core.inference.service import PreviewSettings
+from core.instrument import Instrument, PadInstrument
 
 if TYPE_CHECKING:
     from core.inference.engine import SynthesisEngine
@@ -46,8 +52,40 @@ def render(
     return dataclasses.replace(instrument, name=name)
 
 
+def build(
+    engine: SynthesisEngine,
+    settings: PreviewSettings,
+    plan: InstrumentPlan,
+    name: str,
+    cancel: threading.Event,
+) -> Instrument:
+    """Build an instrument with progress on stderr."""
+    with progress("Rendering", "notes") as report:
+        return build_instrument(engine, settings, plan, name=name, progress=report, cancel=cancel)
+
+
+def build_morph(
+    engine: SynthesisEngine,
+    settings: PreviewSettings,
+    plan: InstrumentPlan,
+    grid: PadGrid,
+    name: str,
+    cancel: threading.Event,
+) -> PadInstrument:
+    """Build a pad between the samples with progress on stderr."""
+    places = pad_places(len(settings.mix.timbres))
+
+    def weights(x: float, y: float) -> list[float]:
+        return [float(weight) for weight in weights_at(np.array([[x, y]]), places)[0]]
+
+    with progress("Rendering", "notes") as report:
+        return build_pad(
+            engine, settings, plan, grid, weights, name=name, progress=report, cancel=cancel
+        )
+
+
 def export(
-    instrument: Instrument,
+    instrument: Instrument | PadInstrument,
     formats: Sequence[str],
     out: Path,
     *,
@@ -76,21 +114,27 @@ def checked_clips(args: argparse.Namespace) -> list[AudioClip]:
     return read_clips(args.samples)
 
 
-def prepare(
+def listen(
     args: argparse.Namespace, clips: Sequence[AudioClip]
-) -> tuple[SynthesisEngine, RenderRequest]:
-    """Load the model, listen to the samples, state what is wanted."""
+) -> tuple[SynthesisEngine, PreviewSettings]:
+    """Load the model, listen to the samples, state what notes are to sound like."""
     roots = args.root or [None]
     roots = roots * len(clips) if len(roots) == 1 else roots
     engine = load_engine(args.model, args.device)
     timbres = [engine.analyze(clip, root=root) for clip, root in zip(clips, roots, strict=True)]
-    mix = TimbreMix(timbres=tuple(timbres), weights=args.weights or (1.0,) * len(clips))
-    return engine, RenderRequest(
-        mix=mix,
-        notes=args.notes,
+    return engine, PreviewSettings(
+        mix=TimbreMix(timbres=tuple(timbres), weights=args.weights or (1.0,) * len(clips)),
         velocity=args.velocity,
         seed=args.seed,
         variation=args.variation,
         refinement=args.refinement,
         carry_over=args.carry_over,
     )
+
+
+def prepare(
+    args: argparse.Namespace, clips: Sequence[AudioClip]
+) -> tuple[SynthesisEngine, RenderRequest]:
+    """Like :func:`listen`, with the notes asked for."""
+    engine, settings = listen(args, clips)
+    return engine, settings.request(args.notes)

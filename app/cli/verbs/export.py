@@ -1,4 +1,4 @@
-"""``export``: an instrument in one or more formats."""
+"""``export``: an instrument, or a pad of instruments, in one or more formats."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import argparse
 
 from app.cli.arguments import add_format_argument, add_render_arguments
 from app.cli.console import cancellable, failing_with
-from app.cli.work import checked_clips, export, instrument_name, prepare, render
+from app.cli.plan import add_pad_argument, add_plan_arguments, check_pad, plan_of
+from app.cli.work import build, build_morph, checked_clips, export, instrument_name, listen
 from core.export.base import check_export
 
 SUMMARY = "write an instrument for samplers"
@@ -16,14 +17,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     add_format_argument(parser)
     add_render_arguments(parser)
+    add_plan_arguments(parser)
+    add_pad_argument(parser)
 
 
 def run(args: argparse.Namespace) -> None:
     """Render and export; see the module."""
     with failing_with(2):
+        plan = plan_of(args)
+        check_pad(args)
         clips = checked_clips(args)
-        check_export(instrument_name(clips), args.formats, args.out, force=args.force)
-        engine, request = prepare(args, clips)
+        name = instrument_name(clips)
+        check_export(name, args.formats, args.out, force=args.force)
+        engine, settings = listen(args, clips)
     with failing_with(1), cancellable() as cancel:
-        instrument = render(engine, request, instrument_name(clips), cancel)
+        instrument = (
+            build(engine, settings, plan, name, cancel)
+            if args.pad is None
+            else build_morph(engine, settings, plan, args.pad, name, cancel)
+        )
         export(instrument, args.formats, args.out, force=args.force, cancel=cancel)
