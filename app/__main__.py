@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from app import demo
 from app.cli.console import CliError, say
 from app.cli.main import VERBS
 from app.cli.main import run as run_verb
+from app.cli.window import has_display, parse_window_arguments
+
+_GENERAL_OPTIONS = ("-h", "--help", "--version")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,11 +35,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    """Carry out the arguments; returns the exit code."""
     try:
-        if arguments and (arguments[0] in VERBS or arguments[0].startswith("-")):
+        if arguments and (arguments[0] in VERBS or arguments[0] in _GENERAL_OPTIONS):
             run_verb(arguments)
-        else:
-            demo.run([Path(argument) for argument in arguments])
+            return 0
+        return _open_window(arguments)
     except CliError as error:
         say(str(error))
         return error.exit_code
@@ -47,6 +50,17 @@ def _run(arguments: list[str]) -> int:
     except SystemExit as end:  # argparse, after --help and --version
         return int(end.code or 0)
     return 0
+
+
+def _open_window(arguments: list[str]) -> int:
+    window = parse_window_arguments(arguments)
+    if not has_display():
+        say(f"There is no display to open the window on; exporting to {demo.DEMO_FOLDER} instead.")
+        demo.run(window.files)
+        return 0
+    from app import application  # brings Qt
+
+    return application.run(window)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """What the program does where no window can open: the same job, into files.
 
 Each sample becomes an SFZ instrument with a picture of its spectrogram and of what was made of it.
-The window is not built yet, so for now this is what starting without a verb does everywhere.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from app.cli.console import CliError, cancellable, failing_with, say, tell
+from app.cli.console import cancellable, failing_with, tell
 from app.cli.work import export, load_engine, read_clips, render
 from app.spectrogram_picture import Panel, draw_panels
 from core.audio.pitch import note_name, parse_notes
@@ -36,14 +35,6 @@ def run(files: Sequence[Path]) -> None:
     Raises:
         CliError: With the exit code.
     """
-    missing = [file for file in files if not file.exists()]
-    if missing:
-        raise CliError(
-            f"'{missing[0]}' is neither a file nor a verb (render, export, analyze, info); "
-            "check the path.",
-            2,
-        )
-    say(f"There is no window yet; exporting to {DEMO_FOLDER} instead.")
     with failing_with(2):
         clips = read_clips(files or [SAMPLES_FOLDER / f"{DEMO_SAMPLE}.wav"])
         engine = load_engine(None, "auto")

@@ -115,9 +115,13 @@ class Document:
         self._history.go_to(position)
         self._tell(before)
 
-    def new(self) -> None:
-        """Start an empty session."""
-        self._start(SessionContents(session=Session(), clips={}), path=None)
+    def new(self, contents: SessionContents | None = None) -> None:
+        """Start a session that lies in no file.
+
+        Args:
+            contents: What it begins with; None for nothing.
+        """
+        self._start(contents or SessionContents(session=Session(), clips={}), path=None)
 
     def open(self, path: Path) -> None:
         """Open a session file; on an error nothing is changed.

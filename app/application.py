@@ -1,0 +1,343 @@
+"""The composition root: makes every part once, joins them, and takes them apart in order."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from platformdirs import user_log_path
+from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QApplication
+
+from app.audio.midi_input import MidiInput, MidiState, MidiSystem
+from app.audio.output_stream import StreamState
+from app.audio.player import Player
+from app.audio.portaudio import AudioSystem
+from app.cli.window import WindowArguments
+from app.dialogs.error_text import describe
+from app.main_window import MainWindow, output_settings
+from app.models.audio_store import audio_hash
+from app.models.autosave import Autosave, Recovery, find_recovery
+from app.models.document import Document
+from app.models.edits import add_source, move_cursor
+from app.models.session import Session
+from app.models.session_file import SessionContents, load_session
+from app.screenshot import Screenshot
+from app.settings import AppSettings, SettingsError, load_settings, save_settings
+from app.theme import DARK, LIGHT, apply_theme
+from app.views.importer import Importer
+from app.views.keys import Keys
+from app.views.messages import Messages
+from app.views.midi_performer import MidiPerformer
+from app.views.sound import Sound
+from app.views.source_book import SourceBook
+from app.views.studio import Studio
+from app.workers.gui_thread import GuiThread
+from app.workers.render_bridge import RenderBridge
+from app.workers.task_runner import TaskRunner
+from core.audio.files import read_audio
+from core.errors import CoreError, SessionFileError
+from core.inference.service import RenderService
+
+if TYPE_CHECKING:
+    from core.inference.engine import SynthesisEngine
+
+SAMPLES_FOLDER = Path(__file__).resolve().parents[1] / "resources" / "samples"
+APPLICATION_NAME = "HyperGANStrument"
+LOG_BYTES = 1 << 20
+
+EngineLoader = Callable[[], "SynthesisEngine"]
+_log = logging.getLogger(__name__)
+
+
+class Application(QObject):
+    """The program: window, sound, networks, files.
+
+    *Signals:* ``stream_changed`` and ``midi_changed`` bring states from their threads to the GUI's.
+
+    *Thread:* GUI.
+
+    Args:
+        settings: Of the program.
+        load_engine: Makes the engine, on the render service's thread.
+        audio: Where sound goes; None for the system's devices.
+        midi: Where MIDI comes from; None for the system's ports.
+        settings_folder: Where settings are kept; None for the user's.
+        recovery_folder: Where sessions are kept against crashes; None for the user's.
+    """
+
+    stream_changed = Signal(object)
+    midi_changed = Signal(object)
+
+    def __init__(
+        self,
+        settings: AppSettings,
+        load_engine: EngineLoader,
+        *,
+        audio: AudioSystem | None = None,
+        midi: MidiSystem | None = None,
+        settings_folder: Path | None = None,
+        recovery_folder: Path | None = None,
+    ) -> None:
+        super().__init__()
+        self._settings = settings
+        self._settings_folder = settings_folder
+        self._recovery_folder = recovery_folder
+        self._recovery: Recovery | None = None
+        self._is_closed = False
+        self._drag_folder = tempfile.TemporaryDirectory(prefix="hyperganstrument-")
+        gui, messages, document = GuiThread(self), Messages(self), Document()
+        tasks, bridge = TaskRunner(gui), RenderBridge(self)
+        service = RenderService(
+            load_engine,
+            on_note=bridge.on_note,
+            on_failure=bridge.on_failure,
+            on_status=bridge.on_status,
+        )
+        player = Player(self.stream_changed.emit, audio)
+        book = SourceBook(document, tasks, service, messages, self)
+        sound = Sound(document, book, player, service, bridge, self)
+
+        def hold(notes: frozenset[int]) -> None:
+            service.set_held(notes)
+            sound.set_held(notes)
+
+        keys = Keys(player, hold, self)
+        performer = MidiPerformer(keys, player, gui, self._move_pad)
+        self.studio = Studio(
+            gui=gui,
+            tasks=tasks,
+            messages=messages,
+            document=document,
+            autosave=Autosave(recovery_folder, on_failure=messages.warn),
+            player=player,
+            midi=MidiInput(performer, self.midi_changed.emit, midi),
+            bridge=bridge,
+            service=service,
+            book=book,
+            sound=sound,
+            keys=keys,
+            importer=Importer(document, book, tasks, messages, self),
+            drag_folder=Path(self._drag_folder.name),
+        )
+        self.window = MainWindow(self.studio, settings)
+        self._connect()
+
+    def start(self, files: Sequence[Path], *, shows_examples: bool = True) -> None:
+        """Show the window and let everything slow begin behind it.
+
+        Args:
+            files: Sounds, folders or a session to open.
+            shows_examples: Whether a start without files shows the bundled samples.
+        """
+        self.window.show()
+        self.studio.player.open(output_settings(self._settings))
+        self.studio.midi.choose(self._settings.midi_inputs)
+        self.studio.service.start()
+        self._keep_against_crashes()
+        if files:
+            self.window.open_files(list(files))
+        elif shows_examples:
+            self.studio.tasks.run(
+                partial(read_examples, SAMPLES_FOLDER), self._show_examples, self._complain
+            )
+
+    def close(self) -> None:
+        """Take everything apart; returns when all threads have ended."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self.studio.midi.close()
+        self.studio.player.close()
+        self.studio.tasks.close()
+        self.studio.service.close()
+        self.studio.autosave.close()
+        if self._recovery is not None:
+            self._recovery.release()
+        self._drag_folder.cleanup()
+
+    def _connect(self) -> None:
+        self.stream_changed.connect(self._stream_changed, Qt.ConnectionType.QueuedConnection)
+        self.midi_changed.connect(self._midi_changed, Qt.ConnectionType.QueuedConnection)
+        self.window.settings_changed.connect(self._take_settings)
+        self.window.closed.connect(self.close)
+
+    def _stream_changed(self, state: StreamState) -> None:
+        self.window.show_audio(state)
+
+    def _midi_changed(self, state: MidiState) -> None:
+        self.window.show_midi(state)
+
+    def _move_pad(self, x: float | None, y: float | None) -> None:
+        self.window.move_cursor_by_controller(x, y)
+
+    def _complain(self, error: Exception) -> None:
+        self.studio.messages.error(describe(error))
+
+    def _show_examples(self, contents: SessionContents) -> None:
+        if not self.studio.document.session.sources:
+            self.window.show_examples(contents)
+
+    def _take_settings(self, settings: AppSettings) -> None:
+        before, self._settings = self._settings, settings
+        if output_settings(before) != output_settings(settings):
+            self.studio.player.open(output_settings(settings))
+        if before.midi_inputs != settings.midi_inputs:
+            self.studio.midi.choose(settings.midi_inputs)
+        self.window.set_settings(settings)
+        if before.theme != settings.theme:
+            use_theme(settings)
+            self.window.theme_changed()
+        try:
+            save_settings(settings, self._settings_folder)
+        except SettingsError as error:
+            self._complain(error)
+
+    def _keep_against_crashes(self) -> None:
+        try:
+            self._recovery = find_recovery(self._recovery_folder)
+            self.studio.autosave.start()
+        except (SessionFileError, OSError) as error:
+            self.studio.messages.warn(describe(error))
+            return
+        self.studio.autosave.follow(self.studio.document)
+        if self._recovery is not None:
+            self.window.offer_recovery(self._restore, self._discard)
+
+    def _restore(self) -> None:
+        if self._recovery is not None:
+            self.studio.tasks.run(
+                partial(load_session, self._recovery.path), self._recovered, self._not_recovered
+            )
+
+    def _recovered(self, contents: SessionContents) -> None:
+        recovery, self._recovery = self._recovery, None
+        self.studio.document.recover(contents)
+        if recovery is not None:
+            self.studio.autosave.adopt(recovery)
+
+    def _not_recovered(self, error: Exception) -> None:
+        self._complain(error)
+        self._discard()
+
+    def _discard(self) -> None:
+        recovery, self._recovery = self._recovery, None
+        if recovery is not None:
+            recovery.discard()
+
+
+def read_examples(folder: Path) -> SessionContents:
+    """The bundled samples as a session, the cursor on the first of them.
+
+    Raises:
+        AudioFileError: One cannot be read.
+    """
+    session, clips = Session(), {}
+    for path in sorted(folder.glob("*.wav")):
+        clip = read_audio(path)
+        key = audio_hash(clip)
+        clips[key] = clip
+        session = add_source(session, audio_hash=key, name=clip.name)
+    if session.sources:
+        first = session.sources[0]
+        session = move_cursor(session, first.x, first.y)
+    return SessionContents(session=session, clips=clips)
+
+
+def use_theme(settings: AppSettings) -> None:
+    """Colour the program as the settings say."""
+    application = QApplication.instance()
+    assert isinstance(application, QApplication)
+    is_dark = settings.theme == "dark"
+    if settings.theme == "system":
+        scheme = QGuiApplication.styleHints().colorScheme()
+        is_dark = scheme is not Qt.ColorScheme.Light
+    apply_theme(application, DARK if is_dark else LIGHT)
+
+
+def run(args: WindowArguments) -> int:
+    """Open the window and stay until it is closed.
+
+    Args:
+        args: What to open, and how.
+
+    Returns:
+        Exit code.
+    """
+    QGuiApplication.setHighDpiScaleFactorRoundingPolicy(
+        Qt.HighDpiScaleFactorRoundingPolicy.PassThrough
+    )
+    application = QApplication.instance() or QApplication([APPLICATION_NAME])
+    assert isinstance(application, QApplication)
+    application.setApplicationName(APPLICATION_NAME)
+    application.setApplicationDisplayName(APPLICATION_NAME)
+    settings, complaint = load_settings()
+    if args.theme is not None:
+        settings = replace(settings, theme="light" if args.theme == "light" else "dark")
+    use_theme(settings)
+    program = Application(settings, partial(_load_engine, settings.compute_device))
+    log = _start_logging()
+    _report_failures(program.studio.messages, log)
+    if complaint is not None:
+        program.studio.messages.warn(complaint)
+    if args.screenshot is not None:
+        picture = Screenshot(program.studio, program.window, args.screenshot, args.size)
+        picture.start()
+    is_new_here = not settings.recent_files
+    program.start(args.files, shows_examples=is_new_here or args.screenshot is not None)
+    if not args.files and not is_new_here:
+        program.window.offer_last_session()
+    exit_code = application.exec()
+    program.close()
+    return exit_code
+
+
+def _load_engine(device: str) -> SynthesisEngine:
+    from core.inference.engine import SynthesisEngine  # brings torch, on the service's thread
+
+    return SynthesisEngine.load(device=device)
+
+
+def _start_logging() -> Path:
+    path = user_log_path("hyperganstrument", appauthor=False) / "hyperganstrument.log"
+    root = logging.getLogger()
+    root.setLevel(logging.INFO)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handler: logging.Handler = RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=1)
+    except OSError:
+        handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root.addHandler(handler)
+    return path
+
+
+def _report_failures(messages: Messages, log: Path) -> None:
+    """Unexpected errors are logged and said once; the program goes on."""
+
+    def report(
+        kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            QApplication.quit()
+            return
+        _log.error("Unexpected error.", exc_info=(kind, error, trace))
+        text = describe(error)
+        messages.error(text if isinstance(error, CoreError) else f"{text[:-1]}: {log}")
+
+    def report_thread(failed: threading.ExceptHookArgs) -> None:
+        if failed.exc_value is not None:
+            report(failed.exc_type, failed.exc_value, failed.exc_traceback)
+
+    sys.excepthook = report
+    threading.excepthook = report_thread

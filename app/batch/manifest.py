@@ -1,0 +1,87 @@
+"""What a batch has done so far: a JSON file in the destination, whole after every instrument."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from app.models.atomic_file import replace_file
+from core.errors import ExportError, ParameterError
+
+FILE_NAME = "batch.json"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """How an instrument ended."""
+
+    digest: str
+    """Of its sources, the recipe and the weights: equal digests give equal instruments."""
+    files: tuple[str, ...] = ()
+    """Written, relative to the destination; none where it failed."""
+    error: str | None = None
+    """Why it failed."""
+    seconds: float = 0.0
+    """Time it took."""
+
+
+def read_manifest(out: Path) -> dict[str, Entry]:
+    """Entries by the name of the instrument's folder; none where no batch has been.
+
+    Raises:
+        ParameterError: The file is damaged, or of a newer program.
+    """
+    path = out / FILE_NAME
+    try:
+        contents = json.loads(path.read_text("utf-8"))
+        if contents["format_version"] != FORMAT_VERSION:
+            raise ParameterError(
+                f"'{path}' is of format {contents['format_version']}, expected {FORMAT_VERSION}; "
+                "use the program that wrote it or choose another folder."
+            )
+        return {
+            name: Entry(**{**entry, "files": tuple(entry["files"])})
+            for name, entry in contents["instruments"].items()
+        }
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        if isinstance(error, ParameterError):
+            raise
+        raise ParameterError(
+            f"'{path}' cannot be understood ({error}); move it away to start afresh."
+        ) from error
+
+
+def write_manifest(out: Path, entries: Mapping[str, Entry]) -> None:
+    """Replace the manifest.
+
+    Raises:
+        ExportError: The file system refused; the old one is left.
+    """
+    contents = {
+        "format_version": FORMAT_VERSION,
+        "instruments": {name: asdict(entry) for name, entry in sorted(entries.items())},
+    }
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with replace_file(out / FILE_NAME) as file:
+            file.write(json.dumps(contents, indent=2).encode() + b"\n")
+    except OSError as error:
+        raise ExportError(
+            f"'{out / FILE_NAME}' could not be written ({error.strerror or error}); "
+            "free some space or choose another folder with --out."
+        ) from error
+
+
+def is_done(out: Path, entry: Entry | None, digest: str) -> bool:
+    """Whether an instrument need not be made again."""
+    return (
+        entry is not None
+        and entry.error is None
+        and entry.digest == digest
+        and all((out / file).is_file() for file in entry.files)
+    )

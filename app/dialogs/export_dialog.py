@@ -1,0 +1,397 @@
+"""The export: what, how much of it, where to; its progress and its result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import QLocale, Qt, QUrl, Signal
+from PySide6.QtGui import QCloseEvent, QDesktopServices, QValidator
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QDialog,
+    QDoubleSpinBox,
+    QFileDialog,
+    QFormLayout,
+    QGridLayout,
+    QGroupBox,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QProgressBar,
+    QPushButton,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+from typing_extensions import override
+
+from app.dialogs.error_text import describe
+from app.models.session import MAX_NAME_LENGTH, ExportSettings
+from app.theme import GRID
+from app.widgets.note_names import note_label, parse_note_label
+from app.workers.export_job import ExportJob, ExportOrder, estimate_bytes, is_cancelled
+from core.errors import CoreError
+from core.export.base import FORMATS, entries_of
+from core.instrument import HIGHEST_KEY, MAX_ROUND_ROBINS
+
+MAX_LAYERS = 8
+MAX_PAD_SIDE = 5
+USUAL_NOTE_MS = 60.0
+"""Of rendering a note, before one was rendered here."""
+
+OrderMaker = Callable[[str, Path, ExportSettings, bool], ExportOrder | None]
+"""Makes an order of a name, folder, plan and whether files may be replaced; None: no sound yet."""
+
+
+class NoteBox(QSpinBox):
+    """A MIDI note by number or name.
+
+    Args:
+        middle_c: Octave that note 60 is called by.
+    """
+
+    def __init__(self, middle_c: int, parent: QWidget | None = None) -> None:
+        self._middle_c = middle_c
+        super().__init__(parent)
+        self.setRange(0, HIGHEST_KEY)
+
+    @override
+    def textFromValue(self, value: int) -> str:
+        return f"{note_label(value, self._middle_c)} ({value})"
+
+    @override
+    def valueFromText(self, text: str) -> int:
+        try:
+            return parse_note_label(text.split("(")[0].strip(), self._middle_c)
+        except CoreError:
+            return self.value()
+
+    @override
+    def validate(self, text: str, position: int) -> tuple[QValidator.State, str, int]:
+        try:
+            parse_note_label(text.split("(")[0].strip(), self._middle_c)
+        except CoreError:
+            return QValidator.State.Intermediate, text, position
+        return QValidator.State.Acceptable, text, position
+
+
+class ExportDialog(QDialog):
+    """Asks for an export and follows it; the window stays usable meanwhile.
+
+    *Signals:*
+        plan_changed(ExportSettings): an export with other settings begins.
+        exported(list): files and folders that a person opens.
+
+    *Thread:* GUI.
+
+    Args:
+        plan: Settings to begin with.
+        name: Name to begin with.
+        folder: Folder to begin with.
+        middle_c: Octave that note 60 is called by.
+        make_order: Makes the order of what is chosen.
+        make_job: Makes the job of an order.
+        can_pad: Whether there are sounds enough for a pad.
+        note_ms: Time that rendering a note takes here; 0 where it is not known.
+        length_s: Of a note of the present sound.
+    """
+
+    plan_changed = Signal(object)
+    exported = Signal(list)
+
+    def __init__(
+        self,
+        plan: ExportSettings,
+        name: str,
+        folder: Path,
+        middle_c: int,
+        make_order: OrderMaker,
+        make_job: Callable[[ExportOrder], ExportJob],
+        *,
+        can_pad: bool,
+        note_ms: float,
+        length_s: float,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Export")
+        self._make_order = make_order
+        self._make_job = make_job
+        self._note_ms = note_ms or USUAL_NOTE_MS
+        self._length_s = length_s
+        self._job: ExportJob | None = None
+        self._results: list[Path] = []
+        self.name = QLineEdit(name)
+        self.name.setMaxLength(MAX_NAME_LENGTH)
+        self.name.setAccessibleName("Name of the instrument")
+        self.folder = QLineEdit(str(folder))
+        self.folder.setAccessibleName("Folder")
+        browse = QPushButton("Browse…")
+        browse.setAutoDefault(False)
+        browse.clicked.connect(self._browse)
+        self.formats = {key: QCheckBox(key) for key in FORMATS}
+        self.low = NoteBox(middle_c)
+        self.high = NoteBox(middle_c)
+        self.step = _spin(1, 12, " semitones")
+        self.loop = QCheckBox("Loop what sustains")
+        self.limit = QCheckBox("At most")
+        self.length = QDoubleSpinBox()
+        self.length.setRange(0.1, 60.0)
+        self.length.setSuffix(" s")
+        self.layers = _spin(1, MAX_LAYERS, "")
+        self.robins = _spin(1, MAX_ROUND_ROBINS, "")
+        self.columns = _spin(1, MAX_PAD_SIDE, "")
+        self.rows = _spin(1, MAX_PAD_SIDE, "")
+        self.replace_files = QCheckBox("Replace files that exist")
+        self.preview = QLabel()
+        self.estimate = QLabel()
+        self.bar = QProgressBar()
+        self.bar.setAccessibleName("Progress of the export")
+        self.status = QLabel()
+        self.start = QPushButton("Export")
+        self.start.setDefault(True)
+        self.cancel = QPushButton("Close")
+        self.reveal = QPushButton("Show in folder")
+        self.reveal.setToolTip("Open the folder with what was written")
+        self._lay_out(browse, can_pad=can_pad)
+        self._show_plan(plan)
+        self._connect()
+        self._refresh()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether an export is under way."""
+        return self._job is not None
+
+    @property
+    def plan(self) -> ExportSettings:
+        """What is chosen."""
+        chosen = tuple(key for key, box in self.formats.items() if box.isChecked())
+        low, high = sorted((self.low.value(), self.high.value()))
+        return ExportSettings(
+            formats=chosen,
+            low_note=low,
+            high_note=high,
+            step=self.step.value(),
+            length_s=self.length.value() if self.limit.isChecked() else None,
+            loop=self.loop.isChecked(),
+            velocity_layers=self.layers.value(),
+            round_robins=self.robins.value(),
+            pad_columns=self.columns.value(),
+            pad_rows=self.rows.value(),
+        )
+
+    def set_range(self, low: int, high: int) -> None:
+        """Take the range that was dragged on the piano."""
+        self.low.setValue(low)
+        self.high.setValue(high)
+
+    @override
+    def closeEvent(self, event: QCloseEvent) -> None:
+        if self._job is not None:
+            self._job.cancel()
+        super().closeEvent(event)
+
+    @override
+    def reject(self) -> None:
+        if self._job is not None:
+            self._job.cancel()
+        else:
+            super().reject()
+
+    def run(self) -> None:
+        """Start the export that is chosen."""
+        order = self._order()
+        if order is None or self._job is not None:
+            return
+        self.plan_changed.emit(self.plan)
+        self._job = self._make_job(order)
+        self._job.progressed.connect(self._progress)
+        self._job.finished.connect(self._finish)
+        self._job.failed.connect(self._fail)
+        self._results = []
+        self._refresh()
+        self._job.start()
+
+    def _lay_out(self, browse: QPushButton, *, can_pad: bool) -> None:
+        where = QHBoxLayout()
+        where.addWidget(self.folder, 1)
+        where.addWidget(browse)
+        top = QFormLayout()
+        top.addRow("&Name", self.name)
+        top.addRow("&Folder", where)
+        formats = QGroupBox("Formats")
+        boxes = QVBoxLayout(formats)
+        for key, box in self.formats.items():
+            summary = FORMATS[key].summary
+            box.setText(summary.split(";")[0].split(" (")[0].removeprefix("a ").capitalize())
+            box.setAccessibleName(key)
+            box.setToolTip(summary)
+            boxes.addWidget(box)
+        content = QGroupBox("Content")
+        grid = QGridLayout(content)
+        grid.setHorizontalSpacing(2 * GRID)
+        pad = QHBoxLayout()
+        pad.addWidget(self.columns)
+        pad.addWidget(QLabel("×"))
+        pad.addWidget(self.rows)
+        pad.addStretch(1)
+        length = QHBoxLayout()
+        length.addWidget(self.limit)
+        length.addWidget(self.length)
+        length.addStretch(1)
+        for row, (text, field, tip) in enumerate(
+            (
+                ("Lowest note", self.low, "Also dragged above the piano"),
+                ("Highest note", self.high, "Also dragged above the piano"),
+                ("A recording every", self.step, "Keys between are stretched by the sampler"),
+                ("Length", length, "Unchecked: as long as the sources"),
+                ("Velocity layers", self.layers, "Timbres from soft to loud"),
+                ("Round robins", self.robins, "Variations that repeated keys run through"),
+                ("Pad", pad, "Points of the pad that can be morphed in the sampler; 1 × 1 is the "
+                 "sound under the cursor"),
+            )
+        ):  # fmt: skip
+            label = QLabel(text)
+            label.setToolTip(tip)
+            grid.addWidget(label, row, 0)
+            if isinstance(field, QWidget):
+                field.setToolTip(tip)
+                field.setAccessibleName(text)
+                grid.addWidget(field, row, 1)
+            elif isinstance(field, QHBoxLayout):
+                grid.addLayout(field, row, 1)
+        grid.addWidget(self.loop, grid.rowCount(), 0, 1, 2)
+        self.columns.setAccessibleName("Columns of the pad")
+        self.rows.setAccessibleName("Rows of the pad")
+        self.columns.setEnabled(can_pad)
+        self.rows.setEnabled(can_pad)
+        middle = QHBoxLayout()
+        middle.setSpacing(2 * GRID)
+        middle.addWidget(formats, 1)
+        middle.addWidget(content, 1)
+        for label in (self.preview, self.estimate, self.status):
+            label.setWordWrap(True)
+            label.setTextFormat(Qt.TextFormat.PlainText)
+        self.preview.setForegroundRole(self.palette().ColorRole.PlaceholderText)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.replace_files)
+        buttons.addStretch(1)
+        for button in (self.reveal, self.cancel, self.start):
+            buttons.addWidget(button)
+        layout = QVBoxLayout(self)
+        layout.setSpacing(GRID + GRID // 2)
+        layout.addLayout(top)
+        layout.addLayout(middle)
+        layout.addWidget(self.preview)
+        layout.addWidget(self.estimate)
+        layout.addWidget(self.bar)
+        layout.addWidget(self.status)
+        layout.addLayout(buttons)
+        self.setMinimumWidth(88 * GRID)
+
+    def _show_plan(self, plan: ExportSettings) -> None:
+        for key, box in self.formats.items():
+            box.setChecked(key in plan.formats)
+        self.low.setValue(plan.low_note)
+        self.high.setValue(plan.high_note)
+        self.step.setValue(plan.step)
+        self.loop.setChecked(plan.loop)
+        self.limit.setChecked(plan.length_s is not None)
+        self.length.setValue(plan.length_s or self._length_s)
+        self.layers.setValue(plan.velocity_layers)
+        self.robins.setValue(plan.round_robins)
+        self.columns.setValue(plan.pad_columns)
+        self.rows.setValue(plan.pad_rows)
+
+    def _connect(self) -> None:
+        for box in (self.low, self.high, self.step, self.layers, self.robins, self.columns,
+                    self.rows):  # fmt: skip
+            box.valueChanged.connect(self._refresh)
+        self.length.valueChanged.connect(self._refresh)
+        for check in (*self.formats.values(), self.loop, self.limit, self.replace_files):
+            check.toggled.connect(self._refresh)
+        self.name.textChanged.connect(self._refresh)
+        self.folder.textChanged.connect(self._refresh)
+        self.start.clicked.connect(self.run)
+        self.cancel.clicked.connect(self.reject)
+        self.reveal.clicked.connect(self._reveal)
+
+    def _order(self) -> ExportOrder | None:
+        name = " ".join(self.name.text().split())
+        if not name or not self.folder.text().strip() or not self.plan.formats:
+            return None
+        folder = Path(self.folder.text().strip()).expanduser()
+        return self._make_order(name, folder, self.plan, self.replace_files.isChecked())
+
+    def _refresh(self) -> None:
+        order = self._order()
+        is_running = self._job is not None
+        self.length.setEnabled(self.limit.isChecked())
+        self.start.setEnabled(order is not None and not is_running)
+        self.cancel.setText("Cancel" if is_running else "Close")
+        self.bar.setVisible(is_running)
+        self.reveal.setVisible(bool(self._results))
+        self.status.setVisible(bool(self.status.text()))
+        if order is None:
+            self.preview.setText("")
+            self.estimate.setText(self._what_is_missing())
+            return
+        entries = entries_of(order.name, order.plan.formats)
+        self.preview.setText("Writes " + ", ".join(entries))
+        length_s = order.plan.length_s or self._length_s
+        size = QLocale().formattedDataSize(estimate_bytes(order, min(length_s, self._length_s)), 0)
+        seconds = order.n_regions * self._note_ms / 1000
+        time = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+        self.estimate.setText(
+            f"{order.n_regions} recordings, about {size}, ready in about {time}"
+            if seconds >= 1
+            else f"{order.n_regions} recordings, about {size}, ready in a moment"
+        )
+
+    def _what_is_missing(self) -> str:
+        if not self.plan.formats:
+            return "Choose a format."
+        if not self.name.text().strip():
+            return "Give the instrument a name."
+        if not self.folder.text().strip():
+            return "Choose a folder."
+        return "There is no sound to export yet: drop a sample and wait until it was listened to."
+
+    def _browse(self) -> None:
+        chosen = QFileDialog.getExistingDirectory(self, "Export into", self.folder.text())
+        if chosen:
+            self.folder.setText(chosen)
+
+    def _progress(self, share: float, what: str) -> None:
+        self.bar.setRange(0, 1000)
+        self.bar.setValue(round(1000 * share))
+        self._say(what)
+
+    def _finish(self, results: list[Path]) -> None:
+        self._job = None
+        self._results = results
+        self._say("Written: " + ", ".join(path.name for path in results))
+        self._refresh()
+        self.exported.emit(results)
+
+    def _fail(self, error: Exception) -> None:
+        self._job = None
+        self._say("Cancelled; nothing was written." if is_cancelled(error) else describe(error))
+        self._refresh()
+
+    def _say(self, text: str) -> None:
+        self.status.setText(text)
+        self.status.setVisible(bool(text))
+
+    def _reveal(self) -> None:
+        if self._results:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._results[0].parent)))
+
+
+def _spin(low: int, high: int, suffix: str) -> QSpinBox:
+    box = QSpinBox()
+    box.setRange(low, high)
+    box.setSuffix(suffix)
+    return box
