@@ -25,8 +25,9 @@ def shift_pitch(
 ) -> NDArray[np.float32]:
     """Shift a recording's pitch; onset and length stay where they are.
 
-    Signalsmith Stretch draws it out or in, resampling does the rest: frequencies come out exact,
-    while the library's own transposition is off by up to 17 cents on a low tone.
+    Resampling moves the pitch, Signalsmith Stretch draws the result out or in again: frequencies
+    come out exact, while the library's own transposition is off by up to 17 cents on a low tone.
+    Whatever is shorter is stretched, so that a shift far up costs no more than one far down.
 
     Args:
         samples: Mono audio, [T].
@@ -48,14 +49,26 @@ def shift_pitch(
     if abs(semitones) < MIN_SHIFT or not samples.size:
         return samples
     rate = 2.0 ** (semitones / 12.0)
-    stretched = samples
-    if abs(semitones) > RESAMPLED_ONLY:
-        stretcher = python_stretch.Signalsmith.Stretch()
-        stretcher.preset(1, sample_rate)
-        stretcher.setTimeFactor(1.0 / rate)
-        stretched = np.asarray(stretcher.process(samples[None]), np.float32)[0]
-    shifted = soxr.resample(stretched, sample_rate * rate, sample_rate)
+    if abs(semitones) <= RESAMPLED_ONLY:
+        shifted = soxr.resample(samples, sample_rate * rate, sample_rate)
+    elif rate > 1.0:
+        shifted = _stretch(
+            soxr.resample(samples, sample_rate * rate, sample_rate), sample_rate, rate
+        )
+    else:
+        shifted = soxr.resample(
+            _stretch(samples, sample_rate, rate), sample_rate * rate, sample_rate
+        )
     result: NDArray[np.float32] = np.zeros_like(samples)
     length = min(len(samples), len(shifted))
     result[:length] = shifted[:length]
     return result
+
+
+def _stretch(samples: NDArray[np.float32], sample_rate: int, factor: float) -> NDArray[np.float32]:
+    """Make [T] longer by a factor, at the same pitch."""
+    stretcher = python_stretch.Signalsmith.Stretch()
+    stretcher.preset(1, sample_rate)
+    stretcher.setTimeFactor(1.0 / factor)
+    stretched: NDArray[np.float32] = np.asarray(stretcher.process(samples[None]), np.float32)[0]
+    return stretched

@@ -44,8 +44,9 @@ from core.instrument import Instrument, Region, tile_zones
 from core.mel import MelSpectrogram
 from core.nn.ops import normalize_2nd_moment
 
-NOTES_PER_BATCH = 8
-"""Notes rendered at once; progress and cancelling have this grain."""
+NOTES_PER_BATCH = 4
+"""Notes rendered at once; progress and cancelling have this grain. More are no quicker by the note:
+their feature maps no longer fit a cache."""
 SOURCE_VELOCITY = 100.0
 """Velocity at which every source is taken to be played."""
 CARRY_OVER_BANDS = 8.0

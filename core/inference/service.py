@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 HELD_PER_BATCH = 4
 """Most held keys rendered at once: a chord moves together."""
-NOTES_PER_BATCH = 4
+NOTES_PER_BATCH = 2
 """Notes nobody holds rendered at once: a key pressed meanwhile waits that long."""
 RECENT_KEPT = 12
 """How many of the keys played last go before the visible ones."""

@@ -695,6 +695,8 @@ def _render(state: Any, out: Any, frames: int) -> None:
     state.blocks += 1
 
 
+OUTPUT_UNDERFLOW = 4
+"""PortAudio's paOutputUnderflow."""
 _STATE_POINTER = types.CPointer(numba.from_dtype(STATE))
 _UNSIGNED_LONG = numba.from_dtype(np.dtype("L"))
 
@@ -708,9 +710,11 @@ def compile_callback() -> Any:
     """
 
     def callback(
-        _input: Any, output: Any, frames: Any, _time: Any, _flags: Any, user_data: Any
+        _input: Any, output: Any, frames: Any, _time: Any, flags: Any, user_data: Any
     ) -> int:
         state = numba.carray(user_data, 1)[0]
+        if flags & OUTPUT_UNDERFLOW:
+            state.underruns += 1
         _render(state, numba.carray(output, (frames, 2)), int(frames))
         return 0  # paContinue
 

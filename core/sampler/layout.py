@@ -140,6 +140,7 @@ STATE = np.dtype(
         ("tail", "i8"),  # events taken
         ("late_events", "i8"),
         ("blocks", "i8"),
+        ("underruns", "i8"),  # calls that PortAudio made too late
         ("frame", "i8"),
         ("active_voices", "i8"),
         ("serial", "i8"),

@@ -73,6 +73,8 @@ class Meters:
     """Events that the audio side has not yet taken."""
     late_events: int
     """Times that a note waited for the next block because every slot for a fade was in use."""
+    underruns: int
+    """Times that the device got no sound in time, as PortAudio counts them."""
 
 
 class _Event(NamedTuple):
@@ -142,6 +144,16 @@ class Sampler:
     def sample_rate(self) -> int:
         """Output rate, Hz."""
         return self._sample_rate
+
+    @property
+    def blocks(self) -> int:
+        """Blocks rendered since the start; may be read on any thread."""
+        return int(self._state["blocks"])
+
+    @property
+    def underruns(self) -> int:
+        """Times that the device got no sound in time; may be read on any thread."""
+        return int(self._state["underruns"])
 
     # --- control side ---
 
@@ -306,6 +318,7 @@ class Sampler:
             frames=int(self._state["frame"]),
             waiting_events=waiting,
             late_events=int(self._state["late_events"]),
+            underruns=self.underruns,
         )
 
     def compile(self) -> None:
