@@ -6,8 +6,8 @@ waveforms → instrument. The networks are loaded once; the engine itself belong
 Paper: HyperGANStrument (arXiv 2401.04558, sections 3.1 and 3.4).
 
 Deviations: a mix of features is scaled back to unit mean square; what the model missed in a source
-is carried over to every note (see :func:`carry_over_of`); every key is brought to the loudness of
-its source.
+is carried over to every note (see :func:`carry_over_of`); near its root a recording plays itself
+(see core/inference/original.py); every key is brought to the loudness of its source.
 
 Shape legend: B batch, M mel bands, F frames, T samples, H feature width.
 """
@@ -39,7 +39,8 @@ from core.errors import DeviceError, ParameterError, RenderCancelled
 from core.inference.folded_generator import FoldedGenerator, FoldedWeights
 from core.inference.folded_vocoder import FoldedVocoder
 from core.inference.model import Model, load_model
-from core.inference.request import RenderRequest, Timbre, TimbreMix
+from core.inference.original import plays_recording, recording_at, recording_share
+from core.inference.request import SOURCE_VELOCITY, RenderRequest, Timbre, TimbreMix
 from core.instrument import Instrument, Region, tile_zones
 from core.mel import MelSpectrogram
 from core.nn.ops import normalize_2nd_moment
@@ -47,8 +48,6 @@ from core.nn.ops import normalize_2nd_moment
 NOTES_PER_BATCH = 4
 """Notes rendered at once; progress and cancelling have this grain. More are no quicker by the note:
 their feature maps no longer fit a cache."""
-SOURCE_VELOCITY = 100.0
-"""Velocity at which every source is taken to be played."""
 CARRY_OVER_BANDS = 8.0
 """Width (σ) of the carry-over's Gaussian along the mel axis, bands."""
 CARRY_OVER_FRAMES = 3.0
@@ -62,6 +61,10 @@ FADE_OUT_S = 0.02
 """Fade at the end of every note, seconds."""
 REFINED_KEPT = 32
 """Refined timbres and mixes kept (about 2 MB each)."""
+RECORDINGS_KEPT = 512
+"""Mels of shifted recordings kept (128 KiB each)."""
+LEAST_WEIGHT = 0.02
+"""Sources with less of a mix lend it no recording: nobody would hear them."""
 WEIGHTS_KEPT = 4
 """Of those, how many keep their refined weights too (about 12 MB each)."""
 
@@ -129,6 +132,7 @@ class SynthesisEngine:
         self._mel = MelSpectrogram(model.mel)
         self._kept: _RecentlyUsed[_Refined] = _RecentlyUsed(REFINED_KEPT)
         self._weights_kept: _RecentlyUsed[FoldedWeights] = _RecentlyUsed(WEIGHTS_KEPT)
+        self._recordings_kept: _RecentlyUsed[Tensor] = _RecentlyUsed(RECORDINGS_KEPT)
         self._place(device)
 
     @classmethod
@@ -203,6 +207,7 @@ class SynthesisEngine:
             onset_s=note.onset_s,
             length_s=note.length_s,
             loudness_db=momentary_loudness_db(padded[None] * PEAK, self.sample_rate),
+            samples=padded[: len(note.samples)],
         )
 
     def nearest_instruments(self, timbre: Timbre, count: int = 3) -> list[tuple[str, float]]:
@@ -287,6 +292,7 @@ class SynthesisEngine:
             "variation": f"{request.variation:g}",
             "refinement": f"{request.refinement:g}",
             "carry_over": f"{request.carry_over:g}",
+            "original_range": f"{request.original_range:g}",
             "velocity": str(request.velocity),
         }
 
@@ -294,6 +300,7 @@ class SynthesisEngine:
         self._device = device
         self._kept.clear()
         self._weights_kept.clear()
+        self._recordings_kept.clear()
         for network in self._model.networks().values():
             network.to(device)
         fast = device.type == "cuda" or (device.type == "cpu" and cpu_has_fast_bfloat16())
@@ -402,16 +409,21 @@ class SynthesisEngine:
         self, request: RenderRequest, notes: Sequence[int], n_samples: int
     ) -> NDArray[np.float32]:
         """The first samples [B, T] of some notes."""
-        refined = self._refine(request.mix, request.refinement)
-        weights = self._weights_kept.get(
-            refined.key, lambda: self._generator.fold(refined.weight_offsets)
-        )
-        generator = torch.Generator().manual_seed(request.seed % 2**63)
-        z = torch.randn(1, self._model.generator.config.z_dim, generator=generator)
-        mels = self._draw(refined.h, notes, float(request.velocity), weights, z * request.variation)
-        shares = [request.carry_over * carry_over_share(n - refined.root_pitch) for n in notes]
-        carried = torch.tensor(shares, device=self._device)[:, None, None] * refined.carry_over
-        mels = (mels + carried).clamp_min_(-1.0)
+        drawn = [note for note in notes if not plays_recording(request, note)]
+        audio = dict(zip(drawn, self._render_drawn(request, drawn, n_samples), strict=True))
+        for note in set(notes) - set(drawn):
+            recording = recording_at(request.mix.timbres[0], note, self.sample_rate)
+            audio[note] = np.zeros(n_samples, np.float32)
+            audio[note][: len(recording)] = recording[:n_samples]
+        return np.stack([audio[note] for note in notes])
+
+    def _render_drawn(
+        self, request: RenderRequest, notes: Sequence[int], n_samples: int
+    ) -> NDArray[np.float32]:
+        """The first samples [B, T] of notes that the networks render."""
+        if not notes:
+            return np.zeros((0, n_samples), np.float32)
+        pitches = torch.tensor(notes, dtype=torch.float32, device=self._device)
         noise = torch.stack(
             [
                 torch.randn(
@@ -421,9 +433,58 @@ class SynthesisEngine:
                 for n in notes
             ]
         )
-        pitches = torch.tensor(notes, dtype=torch.float32, device=self._device)
+        mels = self._mels(request, notes)
         audio = self._vocoder.render(mels, pitches, noise.to(self._device), n_samples)
         return audio.cpu().numpy()
+
+    def _mels(self, request: RenderRequest, notes: Sequence[int]) -> Tensor:
+        """Mels [B, M, F]: drawn by the generator, brought nearer to the recordings."""
+        refined = self._refine(request.mix, request.refinement)
+        weights = self._weights_kept.get(
+            refined.key, lambda: self._generator.fold(refined.weight_offsets)
+        )
+        shares = [request.carry_over * carry_over_share(n - refined.root_pitch) for n in notes]
+        carried = torch.tensor(shares, device=self._device)[:, None, None] * refined.carry_over
+        generator = torch.Generator().manual_seed(request.seed % 2**63)
+        z = torch.randn(1, self._model.generator.config.z_dim, generator=generator)
+        z = z * request.variation
+        mels = self._draw(refined.h, notes, float(request.velocity), weights, z) + carried
+        if request.original_range > 0.0:
+            plain = mels
+            if request.velocity != SOURCE_VELOCITY or request.variation > 0.0:
+                # What the recording is beside the model is known at its own velocity only.
+                plain = self._draw(refined.h, notes, float(SOURCE_VELOCITY), weights) + carried
+            mels = mels + self._missing(request, notes, plain)
+        return mels.clamp_min_(-1.0)
+
+    def _missing(self, request: RenderRequest, notes: Sequence[int], drawn: Tensor) -> Tensor:
+        """What brings drawn mels [B, M, F] nearer to the sources' shifted recordings."""
+        mix, mel = request.mix, self._model.mel
+        missing = torch.zeros_like(drawn)
+        for timbre, weight in zip(mix.timbres, mix.weights, strict=True):
+            if weight < LEAST_WEIGHT or not timbre.samples.size:
+                continue
+            for index, note in enumerate(notes):
+                share = recording_share(
+                    note - timbre.root_pitch, request.original_range, mel.n_frames,
+                    mel.sample_rate / mel.hop_length,
+                )  # fmt: skip
+                if not share.any():
+                    continue
+                shifted = self._recordings_kept.get(
+                    f"{timbre.content_hash} {note}", partial(self._recorded_mel, timbre, note)
+                )
+                gain = torch.from_numpy(weight * share).to(self._device)
+                missing[index] += gain * (shifted - drawn[index].clamp_min(-1.0))
+        return missing
+
+    def _recorded_mel(self, timbre: Timbre, note: int) -> Tensor:
+        """Mel [M, F] of a source's recording at another note."""
+        recording = recording_at(timbre, note, self.sample_rate)
+        padded = np.zeros((1, self._model.mel.n_samples), np.float32)
+        padded[0, : len(recording)] = recording
+        mel: Tensor = self._mel(torch.from_numpy(padded))[0].to(self._device)
+        return mel
 
 
 def carry_over_of(source: Tensor, drawn: Tensor) -> Tensor:

@@ -6,12 +6,19 @@ Shape legend: T samples, M mel bands, F frames, H timbre-feature width.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import ParameterError
+
+SOURCE_VELOCITY = 100
+"""MIDI velocity at which every source is taken to be played."""
+ORIGINAL_RANGE = 7.0
+"""Semitones around its root in which a recording, shifted, is nearer to the true note than the
+model is: measured on the validation split, see training/README.md."""
+MAX_ORIGINAL_RANGE = 24.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -41,6 +48,8 @@ class Timbre:
     """Length of the note from its onset, seconds; at most one mel window is rendered."""
     loudness_db: float
     """Loudness of its loudest 400 ms at a peak of -1 dBFS (core.audio.loudness)."""
+    samples: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    """The note itself from its onset, peak-normalised, [T]; empty where there is none to play."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Timbre) and self.content_hash == other.content_hash
@@ -99,6 +108,9 @@ class RenderRequest:
     """Strength of the hypernetwork's offsets: 0 plain generator, 1 fully refined."""
     carry_over: float = 1.0
     """How much of what the model missed in the source is added back, 0 to 1."""
+    original_range: float = ORIGINAL_RANGE
+    """Semitones around the root, 0–24, in which a single source's keys are the recording itself,
+    shifted; beyond them its spectrum fades into the model's. 0 is the model alone."""
 
     def __post_init__(self) -> None:
         bad = [note for note in self.notes if not 0 <= note <= 127]
@@ -114,5 +126,9 @@ class RenderRequest:
             value = getattr(self, name)
             if not 0.0 <= value <= 2.0:
                 raise ParameterError(f"{name} = {value} is outside 0-2.")
+        if not 0.0 <= self.original_range <= MAX_ORIGINAL_RANGE:
+            raise ParameterError(
+                f"original_range = {self.original_range} is outside 0-{MAX_ORIGINAL_RANGE:g} semitones."
+            )
         if self.seed < 0:
             raise ParameterError(f"Seed {self.seed} is negative; use 0 or more.")

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from core.audio.files import AudioClip
 from core.errors import CoreError, RenderCancelled
 from core.inference.note_cache import NoteCache
-from core.inference.request import RenderRequest, Timbre, TimbreMix
+from core.inference.request import ORIGINAL_RANGE, RenderRequest, Timbre, TimbreMix
 from core.instrument import Region
 
 if TYPE_CHECKING:
@@ -62,11 +62,16 @@ class PreviewSettings:
     """Strength of the hypernetwork's offsets, 0–2."""
     carry_over: float = 1.0
     """How much of what the model missed in the source is added back, 0–2."""
+    original_range: float = ORIGINAL_RANGE
+    """Semitones around a single source's root that its recording, shifted, plays itself, 0–24."""
 
     @property
     def key(self) -> str:
         """Content hash: equal settings have equal keys."""
-        numbers = (self.seed, self.velocity, self.variation, self.refinement, self.carry_over)
+        numbers = (
+            self.seed, self.velocity, self.variation, self.refinement, self.carry_over,
+            self.original_range,
+        )  # fmt: skip
         return hashlib.sha256(f"{self.mix.key} {numbers}".encode()).hexdigest()
 
     def request(self, notes: Sequence[int]) -> RenderRequest:
@@ -83,6 +88,7 @@ class PreviewSettings:
             variation=self.variation,
             refinement=self.refinement,
             carry_over=self.carry_over,
+            original_range=self.original_range,
         )
 
 

@@ -80,7 +80,8 @@ def mix_of(*parts: tuple[Timbre, float]) -> TimbreMix:
 
 
 def request_of(timbre: Timbre, *notes: int) -> RenderRequest:
-    return RenderRequest(mix=mix_of((timbre, 1.0)), notes=notes or (60,))
+    """A request that the networks alone answer; for the recording see test_original.py."""
+    return RenderRequest(mix=mix_of((timbre, 1.0)), notes=notes or (60,), original_range=0.0)
 
 
 def sounds_of(instrument: Instrument) -> list[Samples]:
@@ -278,7 +279,9 @@ def test_with_its_carry_over_the_root_note_is_nearer_to_the_source(studio: Studi
 def test_a_mix_of_one_sound_alone_is_that_sound(studio: Studio) -> None:
     (alone,) = sounds_of(studio.engine.render(request_of(studio.pluck)))
     mix = mix_of((studio.pluck, 1.0), (studio.pad, 0.0))
-    (mixed,) = sounds_of(studio.engine.render(RenderRequest(mix=mix, notes=(60,))))
+    (mixed,) = sounds_of(
+        studio.engine.render(RenderRequest(mix=mix, notes=(60,), original_range=0.0))
+    )
     assert difference(mixed, alone) < BFLOAT16_TOLERANCE
 
 
@@ -286,14 +289,17 @@ def test_the_order_of_a_mix_does_not_count(studio: Studio) -> None:
     one = mix_of((studio.pluck, 0.3), (studio.pad, 0.7))
     other = mix_of((studio.pad, 0.7), (studio.pluck, 0.3))
     (first,), (second,) = (
-        sounds_of(studio.engine.render(RenderRequest(mix=mix, notes=(60,)))) for mix in (one, other)
+        sounds_of(studio.engine.render(RenderRequest(mix=mix, notes=(60,), original_range=0.0)))
+        for mix in (one, other)
     )
     assert difference(second, first) < BFLOAT16_TOLERANCE
 
 
 def test_a_mix_is_neither_of_its_sounds(studio: Studio) -> None:
     mixed = studio.engine.render(
-        RenderRequest(mix=mix_of((studio.pluck, 1.0), (studio.pad, 1.0)), notes=(60,))
+        RenderRequest(
+            mix=mix_of((studio.pluck, 1.0), (studio.pad, 1.0)), notes=(60,), original_range=0.0
+        )
     )
     assert mixed.name == "pluck-pad"
     (sound,) = sounds_of(mixed)
@@ -386,13 +392,13 @@ def test_a_mix_is_refined_once_for_many_notes(fresh: Studio) -> None:
     mix = mix_of((fresh.pluck, 0.5), (fresh.hiss, 0.5))
     notes = tuple(range(40, 40 + NOTES_PER_BATCH + 1))
     with Spy(fresh.model.hypernetwork, "forward") as spy:
-        fresh.engine.render(RenderRequest(mix=mix, notes=notes))
+        fresh.engine.render(RenderRequest(mix=mix, notes=notes, original_range=0.0))
         assert spy.calls == 3  # each sound for its carry-over, and the mix
         for changes in ({"velocity": 30}, {"seed": 3}, {"variation": 1.0}, {"carry_over": 0.5}):
-            request = RenderRequest(mix=mix, notes=(90,))
+            request = RenderRequest(mix=mix, notes=(90,), original_range=0.0)
             fresh.engine.render(replace(request, **changes))  # type: ignore[arg-type]
         assert spy.calls == 3
-        fresh.engine.render(RenderRequest(mix=mix, notes=(90,), refinement=0.5))
+        fresh.engine.render(RenderRequest(mix=mix, notes=(90,), refinement=0.5, original_range=0.0))
         assert spy.calls == 6
 
 

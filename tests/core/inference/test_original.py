@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from core.audio.files import AudioClip
+from core.errors import ParameterError
+from core.inference.engine import SynthesisEngine
+from core.inference.model import load_model
+from core.inference.original import plays_recording, recording_share
+from core.inference.request import RenderRequest, Timbre, TimbreMix
+from core.mel import MelConfig, MelSpectrogram
+from tests.helpers.signals import harmonic_tone
+from tests.helpers.tiny_models import tiny_bundle
+
+RATE = 44100
+ROOT = 57
+FRAMES = 256
+FRAMES_PER_S = RATE / 512
+
+Samples = NDArray[np.float32]
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> SynthesisEngine:
+    """Networks of random weights: all that is like the recording comes from it."""
+    bundle = tiny_bundle(tmp_path_factory.mktemp("model") / "tiny.safetensors")
+    return SynthesisEngine(load_model(bundle), torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def pluck(engine: SynthesisEngine) -> Timbre:
+    tone = harmonic_tone(220.0, 2.0, decay_s=0.8)
+    return engine.analyze(AudioClip(samples=tone[None], sample_rate=RATE, name="pluck"), root=ROOT)
+
+
+def request_of(timbre: Timbre, *notes: int) -> RenderRequest:
+    return RenderRequest(mix=TimbreMix(timbres=(timbre,), weights=(1.0,)), notes=notes)
+
+
+def sound_of(engine: SynthesisEngine, request: RenderRequest) -> Samples:
+    (region,) = engine.render(request).regions
+    return region.samples[0]
+
+
+def mel_of(sound: Samples) -> NDArray[np.float32]:
+    config = MelConfig()
+    padded = np.zeros((1, config.n_samples), np.float32)
+    padded[0, : len(sound)] = sound[: config.n_samples] / np.abs(sound).max()
+    mel: NDArray[np.float32] = MelSpectrogram(config)(torch.from_numpy(padded))[0].numpy()
+    return mel
+
+
+def test_the_root_key_is_the_recording(engine: SynthesisEngine, pluck: Timbre) -> None:
+    sound = sound_of(engine, request_of(pluck, ROOT))
+    inner = slice(400, len(sound) - 1000)  # without the fades
+    ours, theirs = sound[inner], pluck.samples[: len(sound)][inner]
+    gain = float(ours @ theirs / (theirs @ theirs))
+    np.testing.assert_allclose(ours, gain * theirs, atol=1e-5)
+
+
+@pytest.mark.parametrize("note", [ROOT - 6, ROOT + 3, ROOT + 7])
+def test_keys_near_the_root_are_the_recording_at_their_own_pitch(
+    engine: SynthesisEngine, pluck: Timbre, note: int
+) -> None:
+    sound = sound_of(engine, request_of(pluck, note)).astype(np.float64)
+    cents = np.linspace(-30, 30, 121)
+    frequency_hz = 440.0 * 2.0 ** ((note - 69 + cents / 100) / 12)
+    turns = np.outer(frequency_hz, np.arange(32768) / RATE)
+    levels = np.abs(np.exp(-2j * np.pi * turns) @ (sound[4096:36864] * np.hanning(32768)))
+    assert abs(cents[np.argmax(levels)]) <= 1.0
+
+
+def test_beyond_the_range_the_recording_still_brings_a_note_nearer_to_the_truth(
+    engine: SynthesisEngine, pluck: Timbre
+) -> None:
+    true = harmonic_tone(220.0 * 2 ** (10 / 12), 2.0, decay_s=0.8)
+    truth = engine.analyze(
+        AudioClip(samples=true[None], sample_rate=RATE, name="true"), root=ROOT + 10
+    ).mel
+    distances = [
+        np.sqrt(
+            np.mean(
+                (
+                    mel_of(
+                        sound_of(
+                            engine,
+                            replace(request_of(pluck, ROOT + 10), original_range=semitones),
+                        )
+                    )
+                    - truth
+                )
+                ** 2
+            )
+        )
+        for semitones in (0.0, 7.0)
+    ]
+    assert distances[1] < 0.8 * distances[0]
+
+
+def test_range_nought_is_the_model_alone(engine: SynthesisEngine, pluck: Timbre) -> None:
+    alone = replace(request_of(pluck, ROOT), original_range=0.0)
+    silent = replace(pluck, samples=np.zeros(0, np.float32))
+    np.testing.assert_array_equal(
+        sound_of(engine, alone), sound_of(engine, request_of(silent, ROOT))
+    )
+
+
+@pytest.mark.parametrize("change", [{"velocity": 60}, {"variation": 0.5}])
+def test_other_velocities_and_variations_are_rendered(
+    engine: SynthesisEngine, pluck: Timbre, change: dict[str, float]
+) -> None:
+    request = request_of(pluck, ROOT)
+    changed = replace(request, **change)  # type: ignore[arg-type]
+    assert plays_recording(request, ROOT)
+    assert not plays_recording(changed, ROOT)
+    ours = sound_of(engine, changed)
+    assert np.isfinite(ours).all()
+    assert 0.0 < np.abs(ours).max() <= 1.0
+
+
+def test_a_mix_is_never_one_of_its_recordings(pluck: Timbre) -> None:
+    other = replace(pluck, content_hash="other", name="other")
+    mix = TimbreMix(timbres=(pluck, other), weights=(0.9, 0.1))
+    assert not plays_recording(RenderRequest(mix=mix, notes=(ROOT,)), ROOT)
+
+
+def test_a_mix_takes_from_each_recording_by_its_weight(
+    engine: SynthesisEngine, pluck: Timbre
+) -> None:
+    dark = harmonic_tone(220.0, 2.0, decay_s=0.8, partials=(1.0,))
+    plain = engine.analyze(AudioClip(samples=dark[None], sample_rate=RATE, name="dark"), root=ROOT)
+
+    def distance_to(sound: Samples, timbre: Timbre) -> float:
+        return float(np.sqrt(np.mean((mel_of(sound) - timbre.mel) ** 2)))
+
+    sounds = [
+        sound_of(
+            engine,
+            RenderRequest(
+                mix=TimbreMix(timbres=(pluck, plain), weights=(1 - weight, weight)), notes=(ROOT,)
+            ),
+        )
+        for weight in (0.1, 0.5, 0.9)
+    ]
+    to_plain = [distance_to(sound, plain) for sound in sounds]
+    assert to_plain == sorted(to_plain, reverse=True)
+
+
+@given(st.floats(-48, 48), st.floats(0.0, 24.0))
+def test_shares_are_shares_and_largest_at_the_onset(semitones: float, original: float) -> None:
+    share = recording_share(semitones, original, FRAMES, FRAMES_PER_S)
+    assert share.shape == (FRAMES,)
+    assert share.min() >= 0.0
+    assert share.max() <= 1.0
+    assert (np.diff(share) <= 0.0).all()
+
+
+def test_the_share_falls_with_distance_without_a_jump() -> None:
+    shares = [
+        recording_share(distance, 7.0, FRAMES, FRAMES_PER_S) for distance in np.arange(7, 49, 0.5)
+    ]
+    for near, far in pairwise(shares):
+        assert (far <= near + 1e-6).all()
+        assert (near - far).max() < 0.06
+    assert shares[-1].max() == 0.0
+
+
+@pytest.mark.parametrize("semitones", [-1.0, 25.0, float("nan")])
+def test_impossible_ranges_are_named(pluck: Timbre, semitones: float) -> None:
+    with pytest.raises(ParameterError, match="original_range"):
+        replace(request_of(pluck, ROOT), original_range=semitones)
