@@ -18,7 +18,7 @@ from core.audio.files import read_audio
 from core.errors import CoreError, RenderCancelled
 from core.export.base import export_instrument
 from core.inference.building import InstrumentPlan, build_instrument
-from core.inference.request import TimbreMix
+from core.inference.request import ORIGINAL_RANGE, TimbreMix
 from core.inference.service import PreviewSettings
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class Recipe:
     variation: float = 0.0
     refinement: float = 1.0
     carry_over: float = 1.0
+    original_range: float = ORIGINAL_RANGE
     """See :class:`core.inference.service.PreviewSettings`."""
     model: Path | None = None
     device: str = "auto"
@@ -116,6 +117,7 @@ def _make(order: Order, cancel: threading.Event) -> tuple[Path, ...]:
         variation=recipe.variation,
         refinement=recipe.refinement,
         carry_over=recipe.carry_over,
+        original_range=recipe.original_range,
     )
     instrument = build_instrument(engine, settings, recipe.plan, name=order.name, cancel=cancel)
     files = export_instrument(

@@ -11,6 +11,7 @@ from typing import TypeVar
 from core.audio.pitch import parse_note, parse_notes
 from core.errors import ParameterError
 from core.export.base import FORMATS, choose_formats
+from core.inference.request import MAX_ORIGINAL_RANGE, ORIGINAL_RANGE
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -42,6 +43,13 @@ def add_sound_arguments(parser: argparse.ArgumentParser) -> None:
     add("--weights", metavar="W,...", type=_weights, help="share of each SAMPLE, e.g. 0.7,0.3")
     add("--root", metavar="NOTE,...", type=_roots, action="extend",
         help="root note of each SAMPLE: C4, 60, 60.2 or auto; one for all or one each")  # fmt: skip
+    add_strength_arguments(parser)
+    add_engine_arguments(parser)
+
+
+def add_strength_arguments(parser: argparse.ArgumentParser) -> None:
+    """How a note is played and how near it stays to the recording."""
+    add = parser.add_argument
     add("--velocity", metavar="1-127", type=integer(1, 127), default=100,
         help="how hard the notes are played (default: %(default)s)")  # fmt: skip
     add("--seed", metavar="N", type=integer(0, 2**31 - 1), default=0,
@@ -52,7 +60,9 @@ def add_sound_arguments(parser: argparse.ArgumentParser) -> None:
         help="strength of the hypernetwork (default: %(default)s)")  # fmt: skip
     add("--carry-over", metavar="0-1", type=number(0.0, 1.0), default=1.0,
         help="how much of the recording's own body is kept (default: %(default)s)")  # fmt: skip
-    add_engine_arguments(parser)
+    add("--original-range", metavar="0-24", type=number(0.0, MAX_ORIGINAL_RANGE),
+        default=ORIGINAL_RANGE, help="semitones around the root that are the recording itself, "
+        "shifted; 0 is the model alone (default: %(default)g)")  # fmt: skip
 
 
 def converter(parse: Callable[[str], T]) -> Callable[[str], T]:

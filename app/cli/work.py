@@ -129,6 +129,7 @@ def listen(
         variation=args.variation,
         refinement=args.refinement,
         carry_over=args.carry_over,
+        original_range=args.original_range,
     )
 
 

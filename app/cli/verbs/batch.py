@@ -20,9 +20,9 @@ from app.batch.worker import Order, Recipe
 from app.cli.arguments import (
     add_engine_arguments,
     add_format_argument,
+    add_strength_arguments,
     converter,
     integer,
-    number,
 )
 from app.cli.console import CliError, cancellable, failing_with, progress, say, tell
 from app.cli.plan import add_plan_arguments, plan_of
@@ -50,16 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--distributed", metavar="ADDRESS",
         help="work on the hosts of this Dask scheduler, e.g. tcp://host:8786, in place of --workers")  # fmt: skip
     add("--json", action="store_true", help="machine-readable report")
-    add("--velocity", metavar="1-127", type=integer(1, 127), default=100,
-        help="how hard the notes are played (default: %(default)s)")  # fmt: skip
-    add("--seed", metavar="N", type=integer(0, 2**31 - 1), default=0,
-        help="the same seed gives the same sound (default: %(default)s)")  # fmt: skip
-    add("--variation", metavar="0-2", type=number(0.0, 2.0), default=0.0,
-        help="how far from the mean sound the seed may lead (default: %(default)s)")  # fmt: skip
-    add("--refinement", metavar="0-2", type=number(0.0, 2.0), default=1.0,
-        help="strength of the hypernetwork (default: %(default)s)")  # fmt: skip
-    add("--carry-over", metavar="0-1", type=number(0.0, 1.0), default=1.0,
-        help="how much of the recording's own body is kept (default: %(default)s)")  # fmt: skip
+    add_strength_arguments(parser)
     add_plan_arguments(parser)
     add_engine_arguments(parser)
 
@@ -81,15 +72,19 @@ def run(args: argparse.Namespace) -> None:
         check_destination(args.out, [], force=True)
         entries = read_manifest(args.out)
         shared = _shared_digest(recipe)
-        source = local_processes(args.workers) if args.distributed is None else dask_cluster(args.distributed)  # fmt: skip
+        source = local_processes(args.workers)
+        if args.distributed is not None:
+            source = dask_cluster(args.distributed)
     with failing_with(1), cancellable() as cancel:
         lines = _run_batch(args, recipe, items, entries, shared, source, cancel)
     _tell_report(lines, as_json=args.json)
     failed = sum(line.status == "failed" for line in lines)
     if cancel.is_set():
-        raise CliError("Cancelled; the instruments that are there are whole, and the same command goes on.", 1)  # fmt: skip
+        raise CliError("Cancelled; what is there is whole, and the same command goes on.", 1)
     if failed:
-        raise CliError(f"{failed} of {len(items)} instruments failed; the same command tries them again.", 1)  # fmt: skip
+        raise CliError(
+            f"{failed} of {len(items)} instruments failed; the same command tries them again.", 1
+        )
 
 
 def _recipe(args: argparse.Namespace) -> Recipe:
@@ -101,6 +96,7 @@ def _recipe(args: argparse.Namespace) -> Recipe:
         variation=args.variation,
         refinement=args.refinement,
         carry_over=args.carry_over,
+        original_range=args.original_range,
         model=args.model,
         device=args.device,
     )
@@ -141,14 +137,16 @@ def _run_batch(
     digests = {item.folder: f"{item.digest()}{shared}" for item in items}
     by_folder = {item.folder: item for item in items}
     n_threads = 1 if args.distributed else max(1, (os.cpu_count() or 1) // args.workers)
-    todo = [item for item in items if not is_done(out, entries.get(item.folder), digests[item.folder])]  # fmt: skip
+    todo = [
+        item for item in items if not is_done(out, entries.get(item.folder), digests[item.folder])
+    ]
     orders = [
         Order(
             name=item.name,
             sources=tuple(path.resolve() for path in item.sources),
             out=out / item.folder,
             recipe=recipe,
-            force=args.force or bool(entries[item.folder].files if item.folder in entries else ()),
+            force=args.force or (item.folder in entries and bool(entries[item.folder].files)),
             n_threads=n_threads,
             stop_file=stop_file,
         )
@@ -177,7 +175,10 @@ def _run_batch(
                 report(number_done, len(orders))
     finally:
         stop_file.unlink(missing_ok=True)
-    return [_Line(item=item, status=status[item.folder], entry=entries.get(item.folder)) for item in items]  # fmt: skip
+    return [
+        _Line(item=item, status=status[item.folder], entry=entries.get(item.folder))
+        for item in items
+    ]
 
 
 def _tell_report(lines: Sequence[_Line], *, as_json: bool) -> None:

@@ -89,7 +89,7 @@ def test_a_sound_instrument_is_green(tmp_path: Path, kind: str) -> None:
     assert report.red == ()
     assert {row.key for row in report.rows} == set(NOTES)
     assert all(row.cents is not None and abs(row.cents) < 0.5 for row in report.rows)
-    assert report.played_by[0] == "libsndfile"
+    assert report.opened_by[0] == "libsndfile"
     players = {"sfz": {"pysfizz"}, "sf2": {"fluidsynth", "tinysoundfont"}}.get(kind, set())
     assert players <= {row.engine for row in report.rows}
     if kind in ("bitwig", "decentsampler", "dslibrary"):
@@ -165,7 +165,7 @@ def test_a_cut_off_sample_is_named(tmp_path: Path) -> None:
     for kind in ("sfz", "wav", "flac"):
         path = export(steady_instrument(), kind, tmp_path / kind)
         sample = next(p for p in (tmp_path / kind).rglob("*_064_*") if p.is_file())
-        sample.write_bytes(sample.read_bytes()[:20_000])
+        sample.write_bytes(sample.read_bytes()[: sample.stat().st_size // 2])
         faults = verify(path).faults
         assert any(sample.name in fault for fault in faults), faults
 
@@ -182,26 +182,24 @@ def test_values_that_are_no_numbers_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("hikey=64", "hikey=63", "Keys 64 are answered by no recording."),
-        ("hikey=64", "hikey=65", "Keys 65 are answered by several recordings at once."),
-        ("hikey=64", "hikey=200", "62-200"),
+        ("hikey=65", "hikey=64", "Keys 65 are answered by no recording."),
+        ("hikey=65", "hikey=66", "Keys 66 are answered by several recordings at once."),
+        ("hikey=65", "hikey=200", "outside 0-127"),
         ("pitch_keycenter=64", "pitch_keycenter=63", "cents sharp"),
         ("pitch_keycenter=64", "pitch_keycenter=64 tune=20", "cents sharp"),
         ("sample=Steady/Steady_064_E4.wav", "sample=../Steady_064_E4.wav", "leads out of"),
         ("sample=Steady/Steady_064_E4.wav", "sample=/etc/passwd", "leads out of"),
-        ("<region>", "#include \"x.sfz\"\n<region>", "not followed"),
+        ("lokey=64", "\n#include \"x.sfz\" lokey=64", "not followed"),
     ],
 )  # fmt: skip
 def test_a_wrong_map_is_named(tmp_path: Path, old: str, new: str, says: str) -> None:
     path = export(steady_instrument(), "sfz", tmp_path)
-    text = path.read_text().replace("hikey=64", "hikey=64")
-    region = next(line for line in text.splitlines() if "pitch_keycenter=64" in line)
-    region_low = region.replace("hikey=65", "hikey=64") if "hikey=65" in region else region
-    text = text.replace(region, region_low)
-    if region != region_low:  # 65 goes to the upper neighbour
-        text = text.replace("lokey=66", "lokey=65")
-    path.write_text(text.replace(region_low, region_low.replace(old, new)) if old in region_low else text.replace(old, new))  # fmt: skip
-    assert any(says in sentence for sentence in verify(path).red), verify(path).red
+    before, found, after = path.read_text().partition("sample=Steady/Steady_064_E4.wav")
+    region, newline, rest = f"{found}{after}".partition("\n")
+    assert old in region
+    path.write_text(f"{before}{region.replace(old, new)}{newline}{rest}")
+    red = verify(path).red
+    assert any(says in sentence for sentence in red), red
 
 
 def test_softer_harder_touches_are_named(tmp_path: Path) -> None:

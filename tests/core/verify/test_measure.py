@@ -14,9 +14,15 @@ from core.verify.measure import (
     tuning_of,
     unrolled,
 )
-from tests.helpers.signals import bell, harmonic_tone, noise_burst, sine
+from tests.helpers.signals import harmonic_tone, noise_burst, sine
 
 RATE = 44100
+
+
+def drum(frequency_hz: float) -> NDArray[np.float32]:
+    """Modes of a membrane, equally strong."""
+    ratios = (1.0, 1.593, 2.136, 2.296, 2.653, 2.918, 3.156, 3.501)
+    return np.sum([sine(ratio * frequency_hz) for ratio in ratios], axis=0) / len(ratios)
 
 
 def detuned(note: float, cents: float) -> float:
@@ -50,7 +56,7 @@ def test_vibrato_decay_and_noise_do_not_move_it_much() -> None:
     assert tuning_of(noisy, RATE, midi_to_hz(60)).cents == pytest.approx(10.0, abs=4.0)
 
 
-@pytest.mark.parametrize("sound", [noise_burst(1.0), bell(300.0), np.zeros(RATE, np.float32)])
+@pytest.mark.parametrize("sound", [noise_burst(1.0), drum(200.0), np.zeros(RATE, np.float32)])
 def test_what_has_no_pitch_is_not_measurable_and_says_why(sound: NDArray[np.float32]) -> None:
     tuning = tuning_of(sound, RATE, midi_to_hz(60))
     assert tuning.cents is None
@@ -80,7 +86,7 @@ def test_whole_periods_have_no_seam_and_others_do(hz: float) -> None:
     tone = 0.5 * sine(hz, 2.0)[None]
     period = RATE / hz
     start, length = 10_000, round(round(20_000 / period) * period)
-    for shift, clicks in ((0, False), (round(period / 2) + 1, True)):
+    for shift, clicks in ((0, False), (round(period / 4), True)):
         loop = (start, start + length + shift)
         played = unrolled(tone, loop, 3 * length)
         wraps = range(loop[1], played.shape[1], loop[1] - loop[0])
