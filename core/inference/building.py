@@ -15,6 +15,7 @@ Shape legend: C channels, T samples, K notes.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,7 +27,7 @@ import scipy.fft
 from numpy.typing import NDArray
 from scipy.signal import butter, sosfilt
 
-from core.audio.loop import STEEPEST_DB_S, find_loop, find_sustain
+from core.audio.loop import STEEPEST_DB_S, LoopedNote, find_loop, find_sustain
 from core.audio.loudness import momentary_loudness_db
 from core.audio.pitch import midi_to_hz
 from core.audio.signal import fade, resample
@@ -456,9 +457,18 @@ def _finish(
     return _Note(
         samples=finished,
         loop=None if looped is None else looped.loop,
-        loudness_db=momentary_loudness_db(finished, sample_rate),
+        loudness_db=momentary_loudness_db(_held(finished, looped, sample_rate), sample_rate),
         peak_db=20.0 * float(np.log10(max(true_peak, 1e-9))),
     )
+
+
+def _held(samples: Samples, looped: LoopedNote | None, sample_rate: int) -> Samples:
+    """What is heard while a key stays down: without the tail, and with a second of the loop."""
+    if looped is None:
+        return samples
+    turn = samples[:, looped.loop.start : looped.loop.end]
+    turns = math.ceil(sample_rate / looped.loop.length)
+    return np.concatenate([samples[:, : looped.loop.end], *[turn] * turns], axis=1)
 
 
 def _levelled(

@@ -7,8 +7,9 @@ import argparse
 from app.cli.arguments import add_format_argument, add_render_arguments
 from app.cli.console import cancellable, failing_with
 from app.cli.plan import add_pad_argument, add_plan_arguments, check_pad, plan_of
+from app.cli.verbs.verify import verify_written
 from app.cli.work import build, build_morph, checked_clips, export, instrument_name, listen
-from core.export.base import check_export
+from core.export.base import check_export, openable
 
 SUMMARY = "write an instrument for samplers"
 
@@ -19,6 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_render_arguments(parser)
     add_plan_arguments(parser)
     add_pad_argument(parser)
+    parser.add_argument(
+        "--verify", action="store_true", help="re-open what was written with other samplers"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -37,3 +41,6 @@ def run(args: argparse.Namespace) -> None:
             else build_morph(engine, settings, plan, args.pad, name, cancel)
         )
         export(instrument, args.formats, args.out, force=args.force, cancel=cancel)
+        if args.verify:
+            opened = openable(name, args.formats)
+            verify_written([args.out / entry for entry in opened], cancel)

@@ -19,6 +19,7 @@ import soundfile
 from core.export.base import export_instrument
 from core.export.bitwig import select_ranges, snake_order
 from core.instrument import Instrument, PadInstrument
+from core.verify.multisample import SCHEMA
 from tests.core.export.instruments import (
     HOSTILE_NAMES,
     SAMPLE_RATE,
@@ -26,8 +27,6 @@ from tests.core.export.instruments import (
     pad_instrument,
     sine_instrument,
 )
-
-SCHEMA = Path(__file__).with_name("multisample.xsd")
 
 
 def export(instrument: Instrument | PadInstrument, out: Path) -> Path:
