@@ -16,7 +16,15 @@ from rich.table import Table
 
 from core.errors import CoreError
 from core.inference.model import load_model
-from tests.benchmarks import bench_export, bench_load, bench_render, bench_sampler
+from tests.benchmarks import (
+    bench_export,
+    bench_load,
+    bench_playback,
+    bench_render,
+    bench_sampler,
+    bench_service,
+    bench_window,
+)
 from tests.benchmarks.measuring import Row
 
 THEMES = {
@@ -24,6 +32,9 @@ THEMES = {
     "render": bench_render.measure,
     "export": bench_export.measure,
     "sampler": bench_sampler.measure,
+    "service": bench_service.measure,
+    "playback": bench_playback.measure,
+    "window": bench_window.measure,
 }
 """What can be measured, by name."""
 

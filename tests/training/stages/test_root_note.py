@@ -13,17 +13,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from core.audio import pitch
-from core.audio.pitch import estimate_root, midi_to_hz, read_weights
+from core.audio.pitch import Evidence, Perceptron, estimate_root, midi_to_hz, read_weights
 from core.errors import CheckpointError, ParameterError
 from training import __main__ as command_line
 from training import pipeline
 from training.config import RunConfig, load_config
 from training.corpus.soundfonts import FontPlayer
-from training.corpus.splits import Split
+from training.corpus.splits import Split, pseudo_program
 from training.data.dataset import CorpusSplit
 from training.stages import root_note
 from training.stages.root_note import (
     WEIGHTS_FILE,
+    Example,
     RootNoteConfig,
     Samples,
     draw_tone,
@@ -158,6 +159,51 @@ def test_standardising_in_the_first_layer_changes_no_score() -> None:
     hidden, hidden_bias, out, out_bias = (p.detach().numpy() for p in network.parameters())
     expected = np.tanh((values - mean) / scale @ hidden.T + hidden_bias) @ out[0] + out_bias
     np.testing.assert_allclose(folded.score(values), expected, rtol=1e-5, atol=1e-6)
+
+
+def _puzzle(program: int, candidates_hz: Sequence[float], root: int | None) -> Example:
+    """A note of a program; its evidence is the number of each candidate."""
+    numbers = np.arange(len(candidates_hz), dtype=float)
+    return Example(
+        evidence=Evidence(np.array(candidates_hz), numbers[:, None]),
+        is_root=numbers == root,
+        is_pitched=True,
+        program=program,
+    )
+
+
+def test_programs_are_judged_by_a_fit_without_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted: list[list[int | None]] = []
+
+    def fit(examples: Sequence[Example], config: RootNoteConfig) -> Perceptron:
+        fitted.append([example.program for example in examples])
+        return Perceptron(np.ones((1, 1)), np.zeros(1), np.ones(1), 0.0)  # the last candidate
+
+    monkeypatch.setattr(root_note, "_fit_choice", fit)
+    octave_low, octave_high = [110.0, 220.0], [220.0, 110.0]
+    examples = [
+        _puzzle(0, octave_low, 1),  # right
+        _puzzle(10, octave_high, 0),  # an octave off
+        _puzzle(10, [220.0, 150.0], 0),  # wrong
+        _puzzle(14, octave_low, 1),  # right
+        _puzzle(24, octave_low, None),  # no candidate
+        dataclasses.replace(_puzzle(0, octave_low, 1), program=None),  # a synthetic tone
+    ]
+    table = root_note.left_out_table(examples, TOY)
+    assert fitted == [[14, None], [0, 10, 10, None]]
+    columns = [list(column.cells) for column in table.columns]
+    assert columns == [
+        ["…0", "…4", "all"],
+        ["3", "2", "5"],
+        ["0.333", "0.500", "0.400"],
+        ["0.667", "0.500", "0.600"],
+    ]
+
+
+def test_programs_end_the_names_of_instruments() -> None:
+    assert root_note._program_of("FluidR3_GM/008-016") == 16
+    assert root_note._program_of("synth/00042") == 42
+    assert root_note._program_of("My Horn") == pseudo_program("My Horn")
 
 
 def test_left_out_presets(tiny_corpus: Path) -> None:
