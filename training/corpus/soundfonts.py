@@ -42,6 +42,9 @@ BLOCK_SAMPLES = 64
 """FluidSynth renders in blocks of this length; all that is rendered is a multiple of it."""
 MAX_LATENCY_SAMPLES = 8192
 """Longest silence cut from the start of a note (block latency, delay generators)."""
+SCALE_TUNING = 56
+"""SoundFont generator: cents from key to key."""
+SEMITONE_CENTS = 100
 BREATH_CONTROLLER = 2
 """Controller that sets the loudness of MuseScore's expressive presets."""
 
@@ -77,14 +80,17 @@ class Zone:
     high_key: int
     low_velocity: int
     high_velocity: int
+    cents_per_key: int = SEMITONE_CENTS
+    """How far apart neighbouring keys sound (SoundFont 2.04, generator scaleTuning)."""
 
     def intersect(self, other: Zone) -> Zone:
-        """The keys and velocities inside both zones."""
+        """The keys and velocities inside both zones, tuned as the other one is."""
         return Zone(
             max(self.low_key, other.low_key),
             min(self.high_key, other.high_key),
             max(self.low_velocity, other.low_velocity),
             min(self.high_velocity, other.high_velocity),
+            other.cents_per_key,
         )
 
 
@@ -96,6 +102,15 @@ class Preset:
     program: int
     name: str
     zones: tuple[Zone, ...]
+
+    @property
+    def plays_its_keys(self) -> bool:
+        """Whether most zones sound a semitone apart from key to key.
+
+        Drums and effects often do not: their key is a place on the keyboard, not a pitch.
+        """
+        tuned = sum(zone.cents_per_key == SEMITONE_CENTS for zone in self.zones)
+        return 2 * tuned > len(self.zones)
 
     def sounds_at(self, key: int, velocity: int) -> bool:
         """Whether any zone answers this key and velocity."""
@@ -113,7 +128,11 @@ def _zones(bags: Sequence[Any], target: str) -> list[tuple[Zone, Any]]:
     for index, bag in enumerate(bags):
         keys = bag.key_range or (default.low_key, default.high_key)
         velocities = bag.velocity_range or (default.low_velocity, default.high_velocity)
-        zone = Zone(keys[0], keys[1], velocities[0], velocities[1])
+        cents = default.cents_per_key
+        for generator in _generators(bag):
+            if generator.oper == SCALE_TUNING:
+                cents = generator.word
+        zone = Zone(keys[0], keys[1], velocities[0], velocities[1], cents)
         played = getattr(bag, target)
         if played is not None:
             zones.append((zone, played))
@@ -122,13 +141,21 @@ def _zones(bags: Sequence[Any], target: str) -> list[tuple[Zone, Any]]:
     return zones
 
 
+def _generators(bag: Any) -> list[Any]:
+    return list(bag.gens.values()) if isinstance(bag.gens, dict) else list(bag.gens)
+
+
 def list_presets(path: Path) -> list[Preset]:
-    """Melodic presets of a soundfont, by bank and program.
+    """Melodic presets of a soundfont whose keys are pitches, by bank and program.
 
     Raises:
         CorpusError: The file is missing or no SoundFont.
     """
-    return [preset for preset in _read_presets(path) if is_melodic(preset.bank, preset.program)]
+    return [
+        preset
+        for preset in _read_presets(path)
+        if is_melodic(preset.bank, preset.program) and preset.plays_its_keys
+    ]
 
 
 def list_drum_kits(path: Path) -> list[Preset]:
