@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import tempfile
 import threading
@@ -15,17 +16,17 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from platformdirs import user_log_path
-from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication
 
 from app.audio.midi_input import MidiInput, MidiState, MidiSystem
-from app.audio.output_stream import StreamState
+from app.audio.output_stream import OutputSettings, StreamState
 from app.audio.player import Player
 from app.audio.portaudio import AudioSystem
 from app.cli.window import WindowArguments
 from app.dialogs.error_text import describe
-from app.main_window import MainWindow, output_settings
+from app.main_window import MainWindow
 from app.models.audio_store import audio_hash
 from app.models.autosave import Autosave, Recovery, find_recovery
 from app.models.document import Document
@@ -55,6 +56,12 @@ if TYPE_CHECKING:
 SAMPLES_FOLDER = Path(__file__).resolve().parents[1] / "resources" / "samples"
 APPLICATION_NAME = "HyperGANStrument"
 LOG_BYTES = 1 << 20
+CACHE_BYTES = 48 << 20
+"""Of rendered notes: one timbre of 88 notes. The sampler holds the present one besides."""
+HANDOVER_S = 0.001
+"""After which a thread of Python lets the window go on."""
+PAINTED_MS = 30
+"""After the window was shown."""
 
 EngineLoader = Callable[[], "SynthesisEngine"]
 _log = logging.getLogger(__name__)
@@ -103,6 +110,7 @@ class Application(QObject):
             on_note=bridge.on_note,
             on_failure=bridge.on_failure,
             on_status=bridge.on_status,
+            cache_bytes=CACHE_BYTES,
         )
         player = Player(self.stream_changed.emit, audio)
         book = SourceBook(document, tasks, service, messages, self)
@@ -141,12 +149,20 @@ class Application(QObject):
             shows_examples: Whether a start without files shows the bundled samples.
         """
         self.window.show()
+        # What is slow begins when the window has been painted.
+        QTimer.singleShot(
+            PAINTED_MS, self, partial(self._start_behind, tuple(files), shows_examples)
+        )
+
+    def _start_behind(self, files: Sequence[Path], shows_examples: bool) -> None:
+        if self._is_closed:
+            return
         self.studio.player.open(output_settings(self._settings))
         self.studio.midi.choose(self._settings.midi_inputs)
         self.studio.service.start()
         self._keep_against_crashes()
         if files:
-            self.window.open_files(list(files))
+            self.studio.importer.add(files)
         elif shows_examples:
             self.studio.tasks.run(
                 partial(read_examples, SAMPLES_FOLDER), self._show_examples, self._complain
@@ -170,7 +186,8 @@ class Application(QObject):
         self.stream_changed.connect(self._stream_changed, Qt.ConnectionType.QueuedConnection)
         self.midi_changed.connect(self._midi_changed, Qt.ConnectionType.QueuedConnection)
         self.window.settings_changed.connect(self._take_settings)
-        self.window.closed.connect(self.close)
+        # The window is gone before threads are waited for.
+        self.window.closed.connect(self.close, Qt.ConnectionType.QueuedConnection)
 
     def _stream_changed(self, state: StreamState) -> None:
         self.window.show_audio(state)
@@ -179,7 +196,7 @@ class Application(QObject):
         self.window.show_midi(state)
 
     def _move_pad(self, x: float | None, y: float | None) -> None:
-        self.window.move_cursor_by_controller(x, y)
+        self.window.cursor_control.move_by_controller(x, y)
 
     def _complain(self, error: Exception) -> None:
         self.studio.messages.error(describe(error))
@@ -236,6 +253,15 @@ class Application(QObject):
             recovery.discard()
 
 
+def output_settings(settings: AppSettings) -> OutputSettings:
+    """What the sound output is asked for."""
+    return OutputSettings(
+        device=settings.audio_device,
+        sample_rate=settings.sample_rate,
+        block_frames=settings.block_size,
+    )
+
+
 def read_examples(folder: Path) -> SessionContents:
     """The bundled samples as a session, the cursor on the first of them.
 
@@ -281,11 +307,12 @@ def run(args: WindowArguments) -> int:
     assert isinstance(application, QApplication)
     application.setApplicationName(APPLICATION_NAME)
     application.setApplicationDisplayName(APPLICATION_NAME)
+    sys.setswitchinterval(HANDOVER_S)
     settings, complaint = load_settings()
     if args.theme is not None:
         settings = replace(settings, theme="light" if args.theme == "light" else "dark")
     use_theme(settings)
-    program = Application(settings, partial(_load_engine, settings.compute_device))
+    program = Application(settings, partial(load_engine, settings.compute_device))
     log = _start_logging()
     _report_failures(program.studio.messages, log)
     if complaint is not None:
@@ -296,16 +323,30 @@ def run(args: WindowArguments) -> int:
     is_new_here = not settings.recent_files
     program.start(args.files, shows_examples=is_new_here or args.screenshot is not None)
     if not args.files and not is_new_here:
-        program.window.offer_last_session()
+        program.window.files.offer_last()
     exit_code = application.exec()
     program.close()
+    _leave_if_busy(exit_code)
     return exit_code
 
 
-def _load_engine(device: str) -> SynthesisEngine:
-    from core.inference.engine import SynthesisEngine  # brings torch, on the service's thread
+def _leave_if_busy(exit_code: int) -> None:
+    """End the process at once where a library is still being loaded or compiled on a thread.
 
-    return SynthesisEngine.load(device=device)
+    Nothing can interrupt that, and Python must not be taken apart under it.
+    """
+    others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    if others:
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(exit_code)
+
+
+def load_engine(device: str, model: Path | None = None) -> SynthesisEngine:
+    """Load the networks, on the service's thread: the bundled ones unless others are named."""
+    from core.inference.engine import SynthesisEngine  # brings torch
+
+    return SynthesisEngine.load(model, device)
 
 
 def _start_logging() -> Path:

@@ -33,6 +33,10 @@ QPushButton[flat="true"], QToolButton[autoRaise="true"] {
 }
 QPushButton[flat="true"]:hover, QToolButton[autoRaise="true"]:hover { background: $raised; }
 QPushButton[flat="true"]:focus, QToolButton[autoRaise="true"]:focus { border-color: $accent; }
+QMenuBar { padding: 2px 4px; }
+QMenuBar::item { padding: 6px 10px; border-radius: 4px; background: transparent; }
+QMenuBar::item:selected { background: $raised; }
+QDialogButtonBox { dialogbuttonbox-buttons-have-icons: 0; }
 QScrollBar { background: transparent; border: none; }
 QScrollBar:vertical { width: 10px; }
 QScrollBar:horizontal { height: 10px; }

@@ -16,7 +16,7 @@ KEYS: tuple[tuple[str, str], ...] = (
     ("Home on the pad", "centre the cursor"),
     ("B", "compare: source or result"),
     ("Ctrl+R", "roll the dice"),
-    ("Ctrl+1 … Ctrl+8", "recall a snapshot; with Shift keep the sound there"),
+    ("Ctrl+1 … Ctrl+8", "recall a snapshot; with Alt keep the sound there"),
     ("Ctrl+Shift+R, Ctrl+Space", "record and play the cursor's path"),
     ("Ctrl+Z, Ctrl+Shift+Z", "undo, redo"),
     ("Ctrl+O, Ctrl+V", "open or paste sounds and sessions"),

@@ -41,7 +41,9 @@ def describe(error: BaseException, path: Path | None = None) -> str:
         if isinstance(error, kind):
             text = str(error) or type(error).__name__
             if path is not None:
-                text = text.replace(str(path), path.name)
+                text = text.replace(str(path), path.name).replace(
+                    f"'{path.stem}'", f"'{path.name}'"
+                )
             return f"{text} {remedy}".strip()
     return (
         f"Something went wrong inside the program ({type(error).__name__}: {error}); it goes on, "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import QLocale, Qt, QUrl, Signal
@@ -40,8 +41,8 @@ MAX_PAD_SIDE = 5
 USUAL_NOTE_MS = 60.0
 """Of rendering a note, before one was rendered here."""
 
-OrderMaker = Callable[[str, Path, ExportSettings, bool], ExportOrder | None]
-"""Makes an order of a name, folder, plan and whether files may be replaced; None: no sound yet."""
+OrderMaker = Callable[[str, Path, ExportSettings], ExportOrder | None]
+"""Makes an order of a name, folder and plan; None: there is no sound yet."""
 
 
 class NoteBox(QSpinBox):
@@ -122,6 +123,7 @@ class ExportDialog(QDialog):
         self._length_s = length_s
         self._job: ExportJob | None = None
         self._results: list[Path] = []
+        self._verdict = ""
         self.name = QLineEdit(name)
         self.name.setMaxLength(MAX_NAME_LENGTH)
         self.name.setAccessibleName("Name of the instrument")
@@ -144,6 +146,11 @@ class ExportDialog(QDialog):
         self.columns = _spin(1, MAX_PAD_SIDE, "")
         self.rows = _spin(1, MAX_PAD_SIDE, "")
         self.replace_files = QCheckBox("Replace files that exist")
+        self.verify = QCheckBox("Check the result")
+        self.verify.setToolTip(
+            "Other samplers open what was written and play its keys; tuning, levels and loops are\n"
+            "shown in a sheet beside it"
+        )
         self.preview = QLabel()
         self.estimate = QLabel()
         self.bar = QProgressBar()
@@ -208,9 +215,10 @@ class ExportDialog(QDialog):
         self.plan_changed.emit(self.plan)
         self._job = self._make_job(order)
         self._job.progressed.connect(self._progress)
+        self._job.verified.connect(self._take_verdict)
         self._job.finished.connect(self._finish)
         self._job.failed.connect(self._fail)
-        self._results = []
+        self._results, self._verdict = [], ""
         self._refresh()
         self._job.start()
 
@@ -219,13 +227,14 @@ class ExportDialog(QDialog):
         where.addWidget(self.folder, 1)
         where.addWidget(browse)
         top = QFormLayout()
-        top.addRow("&Name", self.name)
-        top.addRow("&Folder", where)
+        top.addRow("Name", self.name)
+        top.addRow("Folder", where)
         formats = QGroupBox("Formats")
         boxes = QVBoxLayout(formats)
         for key, box in self.formats.items():
             summary = FORMATS[key].summary
-            box.setText(summary.split(";")[0].split(" (")[0].removeprefix("a ").capitalize())
+            short = summary.split(";")[0].split(" (")[0]
+            box.setText(short[0].upper() + short[1:])
             box.setAccessibleName(key)
             box.setToolTip(summary)
             boxes.addWidget(box)
@@ -277,6 +286,7 @@ class ExportDialog(QDialog):
         self.preview.setForegroundRole(self.palette().ColorRole.PlaceholderText)
         buttons = QHBoxLayout()
         buttons.addWidget(self.replace_files)
+        buttons.addWidget(self.verify)
         buttons.addStretch(1)
         for button in (self.reveal, self.cancel, self.start):
             buttons.addWidget(button)
@@ -310,7 +320,13 @@ class ExportDialog(QDialog):
                     self.rows):  # fmt: skip
             box.valueChanged.connect(self._refresh)
         self.length.valueChanged.connect(self._refresh)
-        for check in (*self.formats.values(), self.loop, self.limit, self.replace_files):
+        for check in (
+            *self.formats.values(),
+            self.loop,
+            self.limit,
+            self.replace_files,
+            self.verify,
+        ):
             check.toggled.connect(self._refresh)
         self.name.textChanged.connect(self._refresh)
         self.folder.textChanged.connect(self._refresh)
@@ -323,7 +339,14 @@ class ExportDialog(QDialog):
         if not name or not self.folder.text().strip() or not self.plan.formats:
             return None
         folder = Path(self.folder.text().strip()).expanduser()
-        return self._make_order(name, folder, self.plan, self.replace_files.isChecked())
+        order = self._make_order(name, folder, self.plan)
+        if order is None:
+            return None
+        return replace(
+            order,
+            is_replacing=self.replace_files.isChecked(),
+            is_verified=self.verify.isChecked(),
+        )
 
     def _refresh(self) -> None:
         order = self._order()
@@ -369,10 +392,16 @@ class ExportDialog(QDialog):
         self.bar.setValue(round(1000 * share))
         self._say(what)
 
+    def _take_verdict(self, is_green: bool, sheet: Path) -> None:
+        verdict = (
+            "every key is as it should be" if is_green else "some keys are not as they should be"
+        )
+        self._verdict = f" Checked: {verdict}, see {sheet.name}."
+
     def _finish(self, results: list[Path]) -> None:
         self._job = None
         self._results = results
-        self._say("Written: " + ", ".join(path.name for path in results))
+        self._say("Written: " + ", ".join(path.name for path in results) + "." + self._verdict)
         self._refresh()
         self.exported.emit(results)
 

@@ -68,7 +68,7 @@ class SettingsDialog(QDialog):
         )
         self.midi = QListWidget()
         self.midi.setAccessibleName("MIDI inputs")
-        self.midi.setMaximumHeight(10 * GRID)
+        self.midi.setMaximumHeight(8 * GRID)
         chosen = settings.midi_inputs
         for port in dict.fromkeys([*midi_ports, *(chosen or ())]):
             item = QListWidgetItem(port)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from app.models.pad_path import PadPath
 from core.errors import ParameterError
+from core.inference.request import MAX_ORIGINAL_RANGE, ORIGINAL_RANGE
 from core.instrument import HIGHEST_KEY, MAX_ROUND_ROBINS, Envelope
 
 MAX_SOURCES = 32
@@ -98,6 +99,8 @@ class SoundSettings:
     """How much of what the model missed is added back, 0–1."""
     velocity: int = 100
     """MIDI velocity of the rendered notes, 1–127."""
+    original_range: float = ORIGINAL_RANGE
+    """Semitones around a single source's root that its recording plays itself, 0–24."""
 
     def __post_init__(self) -> None:
         check_range("Variation", self.variation, 0.0, 1.0)
@@ -105,6 +108,7 @@ class SoundSettings:
         check_range("Refinement", self.refinement, 0.0, 2.0)
         check_range("Carry-over", self.carry_over, 0.0, 1.0)
         check_range("Velocity", self.velocity, 1, 127)
+        check_range("Original range", self.original_range, 0.0, MAX_ORIGINAL_RANGE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -131,6 +131,8 @@ class OutputPanel(QWidget):
             compare.addButton(button)
         self.result.setChecked(True)
         self.original.toggled.connect(self.original_chosen)
+        self.gain.value_changed.connect(self.gain_changed)
+        self.gain.released.connect(self.gain_released)
         self.note_handle = DragHandle(
             "Note", "Drag the note played last into another program as a WAV file", note
         )

@@ -97,7 +97,6 @@ class PicturePanel(QWidget):
         self._is_painting = False
         self._middle_c = 4
         self._clock = QElapsedTimer()
-        self._struck_note: int | None = None
         self._late = QTimer(self, singleShot=True, interval=LEAST_MS)
         self._late.timeout.connect(self._draw)
         self.spectrograms = SpectrogramView()
@@ -106,6 +105,7 @@ class PicturePanel(QWidget):
         self.result_wave = WaveformView()
         self.result_wave.setAccessibleName("Waveform of the result")
         self.result_wave.setToolTip("The note looked at, with its loop; wheel zooms")
+        self.result_wave.set_hint("No note rendered yet")
         self._source_title = _title("Source")
         self._result_title = _title("Result")
         layout = QVBoxLayout(self)
@@ -121,6 +121,7 @@ class PicturePanel(QWidget):
             layout.addWidget(wave)
         sound.note_arrived.connect(self._note_arrived)
         sound.mix_changed.connect(self._late.start)
+        sound.compared_changed.connect(self._late.start)
         book.changed.connect(self._late.start)
 
     @property
@@ -135,13 +136,12 @@ class PicturePanel(QWidget):
         self.spectrograms.set_middle_c(octave)
         self._draw()
 
-    def strike(self, note: int) -> None:
+    def strike(self) -> None:
         """A key was played: its note is shown and the playhead starts."""
-        self._struck_note = note
         self._clock.start()
         self._draw()
 
-    def tick(self, is_held: bool) -> None:
+    def tick(self, *, is_held: bool) -> None:
         """Move the playhead.
 
         Args:

@@ -37,6 +37,7 @@ class Sound(QObject):
         note_arrived(int): a note of the present sound was rendered.
         states_changed(): other keys are rendered, awaited or failed.
         mix_changed(): other shares of the sources sound.
+        compared_changed(): the result is compared with another source.
 
     *Thread:* GUI.
     """
@@ -44,6 +45,7 @@ class Sound(QObject):
     note_arrived = Signal(int)
     states_changed = Signal()
     mix_changed = Signal()
+    compared_changed = Signal()
 
     def __init__(
         self,
@@ -67,6 +69,8 @@ class Sound(QObject):
         self._in_sampler: frozenset[str] = frozenset()  # sources whose sound the keys play
         self._base: object = None  # the recording that was loaded, while no note took its place
         self._original: Source | None = None
+        self._auditioned: Source | None = None
+        self._plays_recording = False
         self._held: frozenset[int] = frozenset()
         self._focus: int | None = None
         self._chosen: str | None = None
@@ -124,11 +128,6 @@ class Sound(QObject):
         """Whether every key is rendered or has failed."""
         return self._settings is not None and len(self._ready) + len(self._failed) >= len(NOTES)
 
-    @property
-    def is_original(self) -> bool:
-        """Whether the keys play a source as it was recorded."""
-        return self._original is not None
-
     def note(self, note: int) -> NoteReady | None:
         """A note of the present sound; None while it is not rendered."""
         return self._ready.get(note)
@@ -154,7 +153,7 @@ class Sound(QObject):
     def choose(self, source_id: str) -> None:
         """Compare the result with another source from now on."""
         self._chosen = source_id
-        self.mix_changed.emit()
+        self.compared_changed.emit()
 
     def set_held(self, notes: frozenset[int]) -> None:
         """The keys that are down."""
@@ -172,21 +171,36 @@ class Sound(QObject):
 
     def play_original(self, source: Source | None) -> None:
         """Let the keys play a source as it was recorded, at the result's loudness; None ends it."""
-        was_original = self._original is not None
         self._original = source
+        self._play_recording()
+
+    def audition(self, source: Source | None) -> None:
+        """The same for a moment, whatever is compared; None ends it."""
+        if self._auditioned is not source:
+            self._auditioned = source
+            self._play_recording()
+
+    def _play_recording(self) -> None:
+        """Load the recording that is to be heard; without one the keys play the result again."""
+        source = self._recording
         hearing = None if source is None else self._book.hearing(source)
         if source is not None and hearing is not None:
             self._service.preview(None, ())
             self._player.load(hearing.instrument(self._matching_gain(source)))
-        elif was_original:
-            self._original = None
+            self._plays_recording = True
+        elif self._plays_recording:
+            self._plays_recording = False
             self._key, self._in_sampler = "", frozenset()
             self.refresh()
+
+    @property
+    def _recording(self) -> Source | None:
+        return self._auditioned or self._original
 
     def refresh(self) -> None:
         """Bring everything to what the document says now."""
         self.mix_changed.emit()
-        if self._original is not None:
+        if self._plays_recording:
             return
         self._load_base()
         session = self._document.session
@@ -233,7 +247,7 @@ class Sound(QObject):
 
     def _ask(self) -> None:
         """Have the keys in use rendered."""
-        if self._settings is None:
+        if self._settings is None or self._plays_recording:
             self._service.preview(None, ())
             return
         notes = [*self._held, self.focus]
@@ -242,7 +256,7 @@ class Sound(QObject):
         self._preview(notes)
 
     def _ask_all(self) -> None:
-        if self._settings is not None and self._original is None:
+        if self._settings is not None and not self._plays_recording:
             focus = self.focus
             self._preview([focus, *sorted(NOTES, key=lambda note: abs(note - focus))])
 
@@ -250,7 +264,7 @@ class Sound(QObject):
         self._service.preview(self._settings, [n for n in dict.fromkeys(notes) if 0 <= n <= 127])
 
     def _take(self, ready: NoteReady) -> None:
-        if self._original is not None or not self._in_sampler:
+        if self._plays_recording or not self._in_sampler:
             return
         try:
             self._player.set_zone(ready.region, ready.sample_rate)
@@ -303,4 +317,5 @@ def preview_settings(
         variation=sound.variation,
         refinement=sound.refinement,
         carry_over=sound.carry_over,
+        original_range=sound.original_range,
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QGridLayout, QToolButton, QWidget
@@ -11,6 +13,7 @@ from PySide6.QtWidgets import QGridLayout, QToolButton, QWidget
 from app.models.session import SoundSettings
 from app.theme import GRID
 from app.views.parameter_slider import ParameterSlider, percent
+from core.inference.request import MAX_ORIGINAL_RANGE
 
 DICE_VARIATION = 0.4
 """Where the dice find no variation, they start with so much."""
@@ -18,7 +21,7 @@ _SEEDS = 1 << 31
 
 
 class SoundPanel(QWidget):
-    """Four sliders and dice.
+    """Five sliders and dice.
 
     *Signals:*
         sound_changed(SoundSettings, str): the settings, and what was moved.
@@ -39,8 +42,14 @@ class SoundPanel(QWidget):
             "sounds, 100 % is true to this one, more exaggerates what sets it apart",
             percent,
         )  # fmt: skip
+        self.original_range = ParameterSlider(
+            "Recording", ("model", "original"), 0, round(MAX_ORIGINAL_RANGE),
+            "How far from its root a single source is played by the recording itself, shifted;\n"
+            "beyond, the model takes over",
+            lambda semitones: f"±{semitones}",
+        )  # fmt: skip
         self.carry_over = ParameterSlider(
-            "Body of the recording", ("model alone", "kept"), 0, 100,
+            "Body", ("none", "full"), 0, 100,
             "How much of the recording's own body and room, which the model misses, is added back",
             percent,
         )  # fmt: skip
@@ -53,7 +62,7 @@ class SoundPanel(QWidget):
             "How hard the notes are struck when they are rendered (MIDI velocity)", str,
         )  # fmt: skip
         self.dice = QToolButton()
-        self.dice.setText("⚄")
+        self.dice.setText("⚄  Roll")
         self.dice.setAccessibleName("Roll the dice")
         self.dice.setToolTip("Another variation of this sound (Ctrl+R)")
         self.dice.setShortcut("Ctrl+R")
@@ -63,25 +72,24 @@ class SoundPanel(QWidget):
         layout.setHorizontalSpacing(2 * GRID)
         layout.setVerticalSpacing(GRID)
         layout.addWidget(self.refinement, 0, 0)
-        layout.addWidget(self.carry_over, 0, 1, 1, 2)
+        layout.addWidget(self.original_range, 0, 1)
+        layout.addWidget(self.carry_over, 0, 2)
         layout.addWidget(self.velocity, 1, 0)
         layout.addWidget(self.variation, 1, 1)
         layout.addWidget(self.dice, 1, 2)
-        layout.setColumnStretch(0, 1)
-        layout.setColumnStretch(1, 1)
-        for slider, name in self._sliders():
-            slider.value_changed.connect(
-                lambda value, name=name, slider=slider: self._take(name, slider)
-            )
-            slider.released.connect(self.released)
+        for column in range(3):
+            layout.setColumnStretch(column, 1)
+        self._connect()
         self.setAccessibleName("Sound")
 
     def set_sound(self, sound: SoundSettings) -> None:
         """Show settings; tells nobody."""
         self._sound = sound
-        for slider, name in self._sliders():
-            value = getattr(sound, name)
-            slider.set_value(value if name == "velocity" else round(100 * value))
+        self.refinement.set_value(round(100 * sound.refinement))
+        self.original_range.set_value(round(sound.original_range))
+        self.carry_over.set_value(round(100 * sound.carry_over))
+        self.velocity.set_value(sound.velocity)
+        self.variation.set_value(round(100 * sound.variation))
 
     def roll(self) -> None:
         """Draw another variation."""
@@ -94,22 +102,19 @@ class SoundPanel(QWidget):
         self.sound_changed.emit(sound, "dice")
         self.released.emit()
 
-    def _sliders(self) -> tuple[tuple[ParameterSlider, str], ...]:
-        return (
-            (self.refinement, "refinement"),
-            (self.carry_over, "carry_over"),
-            (self.variation, "variation"),
-            (self.velocity, "velocity"),
-        )
+    def _connect(self) -> None:
+        for name, slider, change in (
+            ("refinement", self.refinement, lambda s, v: replace(s, refinement=v / 100)),
+            ("original_range", self.original_range, lambda s, v: replace(s, original_range=v)),
+            ("carry_over", self.carry_over, lambda s, v: replace(s, carry_over=v / 100)),
+            ("velocity", self.velocity, lambda s, v: replace(s, velocity=v)),
+            ("variation", self.variation, lambda s, v: replace(s, variation=v / 100)),
+        ):
+            slider.value_changed.connect(partial(self._take, name, change))
+            slider.released.connect(self.released)
 
-    def _take(self, name: str, slider: ParameterSlider) -> None:
-        value = slider.value if name == "velocity" else slider.value / 100
-        if name == "velocity":
-            self._sound = replace(self._sound, velocity=slider.value)
-        elif name == "refinement":
-            self._sound = replace(self._sound, refinement=value)
-        elif name == "carry_over":
-            self._sound = replace(self._sound, carry_over=value)
-        else:
-            self._sound = replace(self._sound, variation=value)
+    def _take(
+        self, name: str, change: Callable[[SoundSettings, int], SoundSettings], value: int
+    ) -> None:
+        self._sound = change(self._sound, value)
         self.sound_changed.emit(self._sound, name)

@@ -96,7 +96,7 @@ def paint_landscape(
     places = np.tanh(0.7 * projection(features))
     channels = np.concatenate([places, _change(features)[..., None]], axis=-1)
     smooth = np.einsum(
-        "yr,rck,xc->yxk", _smoothing(rows, size), channels, _smoothing(columns, size)
+        "yr,rck,xc->yxk", _smoothing(rows, size), channels, _smoothing(columns, size), optimize=True
     )
     lightness = (
         _LIGHTNESS[is_dark] + _LIGHTNESS_SPAN * smooth[..., 2] - _RIDGE_DEPTH * smooth[..., 3]

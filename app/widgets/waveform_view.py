@@ -90,6 +90,7 @@ class WaveformView(QWidget):
         self._loop_s: tuple[float, float] | None = None
         self._playhead_s: float | None = None
         self._colour: str | None = None
+        self._hint = "No sample chosen"
         self._visible = (0.0, 0.0)
         self._dragged: int | None = None
         self._envelope: NDArray[np.float32] | None = None
@@ -149,6 +150,11 @@ class WaveformView(QWidget):
     def set_colour(self, colour: str) -> None:
         """Draw the waveform in this colour (``#rrggbb``) in place of the accent."""
         self._colour = colour
+        self.update()
+
+    def set_hint(self, text: str) -> None:
+        """Say this while there is nothing to show."""
+        self._hint = text
         self.update()
 
     @override
@@ -247,7 +253,7 @@ class WaveformView(QWidget):
             self._paint_marks(painter, theme)
         else:
             painter.setPen(QColor(theme.dim_text))
-            painter.drawText(area, Qt.AlignmentFlag.AlignCenter, "No sample chosen")
+            painter.drawText(area, Qt.AlignmentFlag.AlignCenter, self._hint)
         painter.end()
 
     def _show(self, start_s: float, end_s: float) -> None:

@@ -23,8 +23,10 @@ from core.instrument import Envelope, Instrument, PadInstrument
 if TYPE_CHECKING:
     from core.inference.engine import SynthesisEngine
 
-RENDERING_SHARE = 0.85
-"""Of the progress; the rest is writing."""
+RENDERING_SHARE = 0.75
+"""Of the progress, until all is rendered."""
+WRITTEN_SHARE = 0.85
+"""Until all is written; the rest is checking."""
 
 PadWeights = Callable[[float, float], list[float]]
 
@@ -44,6 +46,8 @@ class ExportOrder:
     plan: ExportSettings
     is_replacing: bool = False
     """Whether files that exist may be replaced."""
+    is_verified: bool = False
+    """Whether other samplers open what was written and play its keys."""
 
     @property
     def is_pad(self) -> bool:
@@ -68,6 +72,8 @@ class ExportJob(QObject):
     *Signals:*
         progressed(float, str): share that is done, 0–1, and of what.
         finished(list): files and folders that a person opens.
+        verified(bool, Path): before that, where it was asked for: whether nothing is wrong, and the
+            sheet that shows it.
         failed(Exception): ``RenderCancelled`` when it was cancelled.
 
     *Thread:* GUI.
@@ -75,6 +81,7 @@ class ExportJob(QObject):
 
     progressed = Signal(float, str)
     finished = Signal(list)
+    verified = Signal(bool, object)
     failed = Signal(object)
 
     def __init__(
@@ -129,19 +136,59 @@ class ExportJob(QObject):
                 progress=self._written,
                 cancel=self._cancelled,
             ),
-            self._finish,
+            self._check,
             self.failed.emit,
         )
 
     def _written(self, done: int, total: int) -> None:
-        share = RENDERING_SHARE + (1.0 - RENDERING_SHARE) * done / max(total, 1)
+        share = RENDERING_SHARE + (WRITTEN_SHARE - RENDERING_SHARE) * done / max(total, 1)
         self.progressed.emit(share, f"Writing sample {done} of {total}")
 
-    def _finish(self, _files: list[Path]) -> None:
+    def _check(self, _files: list[Path]) -> None:
+        if self._order.is_verified:
+            self._tasks.run(
+                partial(verify, self.results, self._checked, self._cancelled),
+                self._report,
+                self.failed.emit,
+            )
+        else:
+            self._finish()
+
+    def _checked(self, done: int, total: int) -> None:
+        share = WRITTEN_SHARE + (1.0 - WRITTEN_SHARE) * done / max(total, 1)
+        self.progressed.emit(share, f"Checking note {done} of {total}")
+
+    def _report(self, result: tuple[bool, Path]) -> None:
+        self.verified.emit(*result)
+        self._finish()
+
+    def _finish(self) -> None:
+        self.progressed.emit(1.0, "Done")
+        self.finished.emit(self.results)
+
+    @property
+    def results(self) -> list[Path]:
+        """Files and folders that a person opens."""
         order = self._order
         entries = dict.fromkeys(openable(order.name, order.plan.formats))
-        self.progressed.emit(1.0, "Done")
-        self.finished.emit([order.folder / entry for entry in entries])
+        return [order.folder / entry for entry in entries]
+
+
+def verify(
+    paths: list[Path], progress: Callable[[int, int], None], cancel: threading.Event
+) -> tuple[bool, Path]:
+    """Have other samplers open and play what was written, and write the sheet.
+
+    Returns:
+        Whether nothing is wrong, and the sheet for people.
+    """
+    from core.verify.check import verify_files
+    from core.verify.sheet import write_sheets
+
+    report = verify_files(paths, progress=progress, cancel=cancel)
+    sheets = write_sheets(report)
+    readable = next((sheet for sheet in sheets if sheet.suffix == ".html"), sheets[0])
+    return report.is_green, readable
 
 
 def top_level(order: ExportOrder) -> list[Path]:

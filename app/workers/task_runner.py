@@ -14,6 +14,7 @@ from core.errors import CoreError
 N_THREADS = 2
 
 ResultT = TypeVar("ResultT")
+ValueT = TypeVar("ValueT")
 _log = logging.getLogger(__name__)
 
 
@@ -42,7 +43,8 @@ class TaskRunner:
             on_success: Called on the GUI's thread with what it returned.
             on_failure: Called there with what it raised.
         """
-        self.follow(self._pool.submit(work), on_success, on_failure)
+        if not self._is_closed:
+            self.follow(self._pool.submit(work), on_success, on_failure)
 
     def follow(
         self,
@@ -74,8 +76,13 @@ class TaskRunner:
             return
         error = future.exception()
         if error is None:
-            self._gui.call(partial(on_success, future.result()))
+            self._gui.call(partial(self._deliver, on_success, future.result()))
         elif isinstance(error, Exception):
             if not isinstance(error, CoreError):
                 _log.error("Work in the background failed.", exc_info=error)
-            self._gui.call(partial(on_failure, error))
+            self._gui.call(partial(self._deliver, on_failure, error))
+
+    def _deliver(self, answer: Callable[[ValueT], object], value: ValueT) -> None:
+        """Answer, unless the program has closed meanwhile."""
+        if not self._is_closed:
+            answer(value)

@@ -27,6 +27,7 @@ from tests.app.fake_engine import FakeEngine
 
 RATE = 44_100
 WAIT_MS = 20_000
+COMPILE_MS = 240_000
 
 
 class NoMidi:
@@ -106,7 +107,7 @@ class Program:
 
     def start(self, *files: Path) -> None:
         self.application.start(files, shows_examples=False)
-        self.qtbot.waitUntil(lambda: bool(self.audio.streams), timeout=WAIT_MS)
+        self.qtbot.waitUntil(lambda: bool(self.audio.streams), timeout=COMPILE_MS)
 
     def drop(self, *files: Path, on: QWidget | None = None) -> None:
         """Let go of files over the window and wait until they are in or refused."""
@@ -134,6 +135,7 @@ class Program:
     def close(self) -> None:
         self.studio.document.mark_saved(Path("anywhere.hgs"), self.studio.document.session)
         self.window.close()
+        self.application.close()
         self.application.deleteLater()
 
 

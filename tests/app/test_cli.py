@@ -116,7 +116,7 @@ def test_roots_are_for_all_or_for_each(
         ("render {bell} --notes 60 --out {out} --colour red", "--colour"),
         ("render {bell} --notes 60 --out {out} --model {out}/none.safetensors", "none.safetensors"),
         ("analyze", "SAMPLE"),
-        ("--nonsense", "VERB"),
+        ("--nonsense", "unrecognized arguments: --nonsense"),
         ("exprot {bell}", "'exprot' is neither a file nor a verb"),
     ],
 )

@@ -51,7 +51,9 @@ def test_from_the_first_drop_to_the_reopened_session(
     window, document = program.window, program.studio.document
     corrupt = tmp_path / "broken.wav"
     corrupt.write_bytes(b"RIFF nothing of use")
-    program.drop(write_tone(tmp_path / "low.wav", 48), corrupt, write_tone(tmp_path / "mid.wav", 60))
+    program.drop(
+        write_tone(tmp_path / "low.wav", 48), corrupt, write_tone(tmp_path / "mid.wav", 60)
+    )
     assert program.names == ["low", "mid"]
     (error,) = errors(program)
     assert "broken.wav" in error
@@ -84,7 +86,7 @@ def test_from_the_first_drop_to_the_reopened_session(
     assert document.session == before
 
     window.export_action.trigger()
-    dialog = window._export_dialog
+    dialog = window.exports.dialog
     assert dialog is not None
     for name, box in dialog.formats.items():
         box.setChecked(name == "sfz")
@@ -99,13 +101,13 @@ def test_from_the_first_drop_to_the_reopened_session(
     dialog.close()
 
     path = tmp_path / "work.hgs"
-    window.save_as(path)
+    window.files.save_as(path)
     qtbot.waitUntil(lambda: document.path == path, timeout=WAIT_MS)
     assert not document.is_dirty
     saved = document.session
-    window._new()
+    window.files.new()
     assert program.names == []
-    window.open_session(path)
+    window.files.open_session(path)
     qtbot.waitUntil(lambda: program.names == ["low", "mid"], timeout=WAIT_MS)
     assert document.session == saved
     assert not document.is_dirty

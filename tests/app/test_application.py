@@ -1,0 +1,149 @@
+"""Starting, leaving, recovering and picturing the program."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from pytestqt.qtbot import QtBot
+
+from app.application import SAMPLES_FOLDER, read_examples
+from app.cli.console import CliError
+from app.cli.window import has_display, parse_window_arguments
+from app.dialogs.error_text import describe
+from app.models.autosave import find_recovery
+from app.screenshot import Screenshot
+from app.settings import AppSettings, load_settings
+from core.errors import AudioFileError, DeviceError
+from tests.app.program import WAIT_MS, Program, write_tone
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def test_the_window_is_there_without_torch() -> None:
+    code = (
+        "import sys, app.application\n"
+        "assert 'torch' not in sys.modules and 'numba' not in sys.modules\n"
+        "assert 'sounddevice' not in sys.modules and 'rtmidi' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=True)
+
+
+@pytest.mark.parametrize(
+    ("environment", "platform", "expected"),
+    [
+        ({}, "linux", False),
+        ({"DISPLAY": ":0"}, "linux", True),
+        ({"WAYLAND_DISPLAY": "wayland-0"}, "linux", True),
+        ({"QT_QPA_PLATFORM": "offscreen"}, "linux", True),
+        ({}, "darwin", True),
+        ({}, "win32", True),
+    ],
+)
+def test_a_window_needs_a_display(
+    environment: Mapping[str, str], platform: str, expected: bool
+) -> None:
+    assert has_display(environment, platform) is expected
+
+
+def test_arguments_of_the_window(tmp_path: Path) -> None:
+    sample = write_tone(tmp_path / "a.wav", length_s=0.1)
+    args = parse_window_arguments(
+        [str(sample), "--screenshot", "x.png", "--size", "800x600", "--theme", "light"]
+    )
+    assert args.files == (sample,)
+    assert (args.screenshot, args.size, args.theme) == (Path("x.png"), (800, 600), "light")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--size", "huge"], "is no size; write width x height"),
+        (["--size", "0x10"], "is no size"),
+        (["--theme", "pink"], "invalid choice"),
+        (["nothing.wav"], "neither a file nor a verb"),
+        (["--what"], "unrecognized"),
+    ],
+)
+def test_bad_arguments_are_refused(arguments: list[str], says: str) -> None:
+    with pytest.raises(CliError, match=says) as refused:
+        parse_window_arguments(arguments)
+    assert refused.value.exit_code == 2
+
+
+def test_examples_fill_the_pad() -> None:
+    contents = read_examples(SAMPLES_FOLDER)
+    assert len(contents.session.sources) == 8
+    assert not any(source.muted for source in contents.session.sources)
+    assert contents.session.audio_hashes == set(contents.clips)
+    first = contents.session.sources[0]
+    assert (contents.session.x, contents.session.y) == (first.x, first.y)
+
+
+def test_settings_are_kept_and_applied(qtbot: QtBot, tmp_path: Path) -> None:
+    program = Program(qtbot, tmp_path)
+    program.start()
+    program.window.settings_changed.emit(replace(AppSettings(), middle_c=3, block_size=512))
+    qtbot.waitUntil(lambda: len(program.audio.streams) == 2, timeout=WAIT_MS)
+    assert program.audio.streams[-1].block_frames == 512
+    program.close()
+    kept, complaint = load_settings(tmp_path / "settings")
+    assert complaint is None
+    assert (kept.middle_c, kept.block_size) == (3, 512)
+    assert kept.window_geometry
+
+
+def test_an_orderly_end_leaves_nothing_to_recover(qtbot: QtBot, tmp_path: Path) -> None:
+    program = Program(qtbot, tmp_path)
+    program.start(write_tone(tmp_path / "a.wav"))
+    qtbot.waitUntil(lambda: program.names == ["a"], timeout=WAIT_MS)
+    program.close()
+    assert find_recovery(tmp_path / "recovery") is None
+
+
+def test_networks_that_cannot_be_loaded_are_named_and_the_window_stays(
+    qtbot: QtBot, tmp_path: Path
+) -> None:
+    program = Program(qtbot, tmp_path)
+    program.studio.service._load = _refuse  # type: ignore[assignment]
+    program.start()
+    qtbot.waitUntil(lambda: bool(program.window.messages.messages), timeout=WAIT_MS)
+    assert "no such device" in program.window.messages.messages[0].text
+    program.drop(write_tone(tmp_path / "a.wav"))
+    assert program.names == ["a"]
+    program.close()
+
+
+def _refuse() -> object:
+    raise DeviceError("There is no such device 'cuda'; choose another.")
+
+
+def test_a_picture_is_taken_once_all_is_rendered(
+    qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = Program(qtbot, tmp_path)
+    ends: list[int] = []
+    monkeypatch.setattr("app.screenshot.QApplication.exit", ends.append)
+    path = tmp_path / "pictures" / "window.png"
+    picture = Screenshot(program.studio, program.window, path, (1100, 700))
+    picture.start()
+    program.start(write_tone(tmp_path / "a.wav"), write_tone(tmp_path / "b.wav", 48))
+    qtbot.waitUntil(lambda: ends == [0], timeout=60_000)
+    assert program.studio.sound.is_complete
+    assert program.window.is_settled
+    with Image.open(path) as image:
+        assert image.size == (1100, 700)
+        assert len(set(image.convert("P").get_flattened_data())) > 30
+    program.close()
+
+
+def test_errors_are_told_by_class() -> None:
+    path = Path("/somewhere/long/bell.wav")
+    assert describe(AudioFileError(f"'{path}' is empty."), path) == "'bell.wav' is empty."
+    assert "settings" in describe(DeviceError("No such device."))
+    assert "goes on" in describe(KeyError("x"))
