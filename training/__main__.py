@@ -15,8 +15,13 @@ STAGES = (
     "evaluate",
 )  # fmt: skip
 """In the order a full run takes them; ``all`` runs every one of these."""
-APART_STAGES = ("root",)
-"""Only run when named: what they make serves every bundle."""
+APART_STAGES = ("root", "sheet", "study")
+"""Only run when named: what they make serves every bundle, or is for people to look at."""
+STUDIES = (
+    "ablations", "cost", "interpolation", "invariance", "out-of-distribution", "sensitivity",
+)  # fmt: skip
+"""What ``study`` can be asked for."""
+SHEET = Path("resources/models/spectrograms.png")
 DEFAULT_CONFIG = Path("resources/configs/default.toml")
 
 
@@ -24,6 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line of the pipeline."""
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     parser.add_argument("stage", choices=[*STAGES, "all", *APART_STAGES], help="what to do")
+    parser.add_argument("study", nargs="?", choices=STUDIES, help="which study")
     parser.add_argument("--config", type=Path, default=DEFAULT_CONFIG, help="TOML file")
     parser.add_argument(
         "--run-dir", type=Path, help="folder of weights and logs (runs/<name of the config>)"
@@ -34,16 +40,25 @@ def build_parser() -> argparse.ArgumentParser:
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
         help="override a key, e.g. --set generator.steps=100",
     )  # fmt: skip
-    parser.add_argument("--model", type=Path, help="bundle to evaluate (the shipped one)")
+    parser.add_argument("--model", type=Path, help="bundle to evaluate or study (the shipped one)")
     parser.add_argument(
-        "--out", type=Path, help="where `bundle` writes (a folder `bundle` in the run's folder)"
+        "--out", type=Path,
+        help=f"where `bundle` writes (a folder `bundle` in the run's folder), or `sheet` ({SHEET})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--steps", type=int, default=200, help="of each training of the study `sensitivity` (200)"
     )
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the pipeline; 0 done, 1 the work failed, 2 bad arguments or input."""
-    args = build_parser().parse_args(argv)
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    if (args.stage == "study") != (args.study is not None):
+        parser.error(f"name a study after 'study', and nowhere else: {', '.join(STUDIES)}")
+    if args.steps < 1:
+        parser.error(f"--steps {args.steps} is too few; give 1 or more")
     keep_freed_memory()
     try:
         _run(args)
@@ -63,6 +78,7 @@ def _run(args: argparse.Namespace) -> None:
     # Imported here so that --help and bad arguments answer at once.
     from training import pipeline
     from training.config import load_config
+    from training.studies.run import run_study
 
     config = load_config(args.config, args.overrides)
     run_dir: Path = args.run_dir or Path("runs") / args.config.stem
@@ -76,6 +92,10 @@ def _run(args: argparse.Namespace) -> None:
             pipeline.fit_root_finder(config, run_dir)
         elif name == "bundle":
             pipeline.bundle_run(config, run_dir, bundle_dir)
+        elif name == "sheet":
+            pipeline.draw_sheet(config, args.model, args.out or SHEET)
+        elif name == "study":
+            run_study(args.study, config, run_dir, args.model, args.steps)
         else:
             model = bundle_dir if args.stage == "all" else args.model
             pipeline.evaluate_bundle(config, model, run_dir / "evaluate")

@@ -31,14 +31,16 @@ from training.discriminator import Discriminator
 from training.metrics.pitch_judge import PitchJudge
 from training.run_dir import RunDir
 from training.stages.bundle import training_record, write_bundle
-from training.stages.evaluate import evaluate
+from training.stages.evaluate import evaluate, open_workbench
 from training.stages.feature_extractor import FeaturesStage
 from training.stages.generator import GeneratorStage
 from training.stages.hypernetwork import HypernetworkStage, HypernetworkStageConfig
 from training.stages.judge import JudgeStage
 from training.stages.root_note import fit_root_note
+from training.stages.sheet import draw_spectrogram_sheet
 from training.stages.vocoder import VocoderStage
 from training.trainer import LoopConfig, Stage, TrainingError, train
+from training.workbench import Workbench
 
 TRAINED_STAGES = ("features", "generator", "hypernetwork", "adversarial", "vocoder", "judge")
 """Stages with networks to train, in the order a full run takes them."""
@@ -118,16 +120,23 @@ def make_fabric(config: RunConfig) -> Fabric:
 
 
 def run_stage(
-    name: str, config: RunConfig, run_dir: Path, *, minutes: float | None, resume: bool
+    name: str,
+    config: RunConfig,
+    run_dir: Path,
+    *,
+    minutes: float | None,
+    resume: bool,
+    out: Path | None = None,
 ) -> int:
     """Train one stage.
 
     Args:
         name: One of TRAINED_STAGES.
         config: The whole configuration.
-        run_dir: The run's folder; the stage gets a sub-folder.
+        run_dir: The run's folder, where the stages before left their weights.
         minutes: Time budget; None runs all steps.
         resume: Go on from the stage's last state.
+        out: Where the stage gets its sub-folder; the run's folder if None.
 
     Returns:
         Steps done in all.
@@ -153,7 +162,7 @@ def run_stage(
         log_every=config.log_every,
         minutes=minutes,
     )
-    with RunDir(run_dir / name, is_writer=fabric.is_global_zero) as run:
+    with RunDir((out or run_dir) / name, is_writer=fabric.is_global_zero) as run:
         run.write_config(to_toml(config))
         return train(stage, fabric, run, loop, resume=resume)
 
@@ -324,7 +333,29 @@ def bundle_run(config: RunConfig, run_dir: Path, out: Path) -> Path:
 def evaluate_bundle(config: RunConfig, model: Path | None, out: Path) -> None:
     """Print and keep the quality table of a bundle.
 
+    Raises:
+        CoreError: Something needed is missing; the message says what.
+    """
+    evaluate(open_bundle(config, model), config.evaluate, out)
+
+
+def draw_sheet(config: RunConfig, model: Path | None, path: Path) -> None:
+    """Draw true and rendered spectrograms of test instruments.
+
+    Raises:
+        CoreError: Something needed is missing; the message says what.
+    """
+    draw_spectrogram_sheet(open_bundle(config, model), path)
+
+
+def open_bundle(config: RunConfig, model: Path | None) -> Workbench:
+    """A bundle on the test notes of the configuration's corpus.
+
     Where the corpus was not rendered, its test notes alone are.
+
+    Args:
+        config: Names the corpus.
+        model: A bundle or its folder; the shipped one if None.
 
     Raises:
         CoreError: Something needed is missing; the message says what.
@@ -333,4 +364,4 @@ def evaluate_bundle(config: RunConfig, model: Path | None, out: Path) -> None:
     if not (corpus / "corpus.json").is_file():
         corpus = corpus.with_name(f"{corpus.name}-test")
         render_corpus(dataclasses.replace(config.corpus, splits=(Split.TEST,)), corpus)
-    evaluate(model, corpus, config.evaluate, out)
+    return open_workbench(model, CorpusSplit(corpus, Split.TEST))

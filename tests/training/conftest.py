@@ -1,12 +1,24 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from numpy.typing import NDArray
 
+from core.audio.pitch import midi_to_hz
+from core.inference.model import load_model
+from core.mel import MelConfig, MelSpectrogram
+from tests.helpers.tiny_models import tiny_bundle
 from training.config import RunConfig, load_config
 from training.corpus.build import CorpusConfig, build_corpus
+from training.corpus.splits import Split
+from training.data.dataset import CorpusSplit
+from training.metrics.pitch_judge import PitchJudge, PitchJudgeConfig
+from training.workbench import Workbench
 
 CONFIGS = Path(__file__).resolve().parents[2] / "resources" / "configs"
 
@@ -26,3 +38,53 @@ def debug_config(tiny_corpus: Path) -> RunConfig:
         config, corpus_dir=str(tiny_corpus), accelerator="cpu", precision="32-true",
         validate_every=1000, log_every=1,
     )  # fmt: skip
+
+
+TONE_NOTES = (36.0, 48.0, 49.0, 52.0, 55.3, 60.0, 61.0, 72.0)
+TONE_PARTIALS = {"first/000-007": 12, "second/000-007": 3, "OPL-3_FM_128M/000-007": 2}
+"""Instruments of the tone corpus and how many partials each has; the second's highest note is the
+first's own recording, softer."""
+
+
+def _tone(midi_pitch: float, partials: int) -> NDArray[np.float32]:
+    time_s = np.arange(MelConfig().n_samples) / MelConfig().sample_rate
+    orders = np.arange(1, partials + 1)[:, None]
+    phases = 2.0 * np.pi * midi_to_hz(midi_pitch) * orders * time_s + orders
+    sound = np.sum(np.sin(phases) / orders, axis=0) * np.exp(-2.0 * time_s)
+    return (sound / np.max(np.abs(sound))).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def tone_split(tmp_path_factory: pytest.TempPathFactory) -> CorpusSplit:
+    """Test notes of three instruments that are plain decaying tones."""
+    folder = tmp_path_factory.mktemp("tones")
+    labels, waves = [], []
+    for instrument, partials in TONE_PARTIALS.items():
+        for note in TONE_NOTES:
+            shares = instrument.startswith("second") and note == TONE_NOTES[-1]
+            tone = _tone(note, TONE_PARTIALS["first/000-007"] if shares else partials)
+            waves.append(0.9 * tone if shares else tone)
+            labels.append(
+                {
+                    "instrument": instrument, "source": instrument.partition("/")[0],
+                    "name": instrument.partition("/")[0], "program": 7, "split": "test",
+                    "midi_pitch": note, "velocity": 100,
+                }
+            )  # fmt: skip
+    audio = np.stack(waves)
+    np.save(folder / "audio.npy", np.round(audio * 32767.0).astype(np.int16))
+    mels = MelSpectrogram(MelConfig())(torch.from_numpy(audio))
+    np.save(folder / "mels.npy", mels.numpy().astype(np.float16))
+    lines = "".join(f"{json.dumps(label)}\n" for label in labels)
+    (folder / "notes.jsonl").write_text(lines, encoding="utf-8")
+    return CorpusSplit(folder, Split.TEST)
+
+
+@pytest.fixture(scope="session")
+def bench(tone_split: CorpusSplit, tmp_path_factory: pytest.TempPathFactory) -> Workbench:
+    """Untrained toy networks beside the plain tones."""
+    model = load_model(tiny_bundle(tmp_path_factory.mktemp("bundle") / "tiny.safetensors"))
+    torch.manual_seed(0)
+    sizes = PitchJudgeConfig(channels=(4, 4, 8, 8), feature_dim=8)
+    judge = PitchJudge(sizes, tone_split.mel).eval().requires_grad_(False)
+    return Workbench(model, judge, tone_split)

@@ -1,0 +1,110 @@
+"""Study `ablations`: what each part of the method is worth; the commands, and the figures they left.
+
+Each ablation is a full run with one change. It takes as long as any other, so this study starts
+none: it says how to, and gathers what `evaluate` wrote into the runs that are there.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from training.tables import Table
+
+CONFIGS = "resources/configs"
+FIGURES = (
+    "reconstruction MSE, GANStrument",
+    "reconstruction MSE, HyperGANStrument",
+    "pitch accuracy, HyperGANStrument",
+    "Fréchet distance, GANStrument / HyperGANStrument",
+)
+"""Measures of metrics.json that are shown."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ablation:
+    """One change to the recipe."""
+
+    name: str
+    """Also the name of its run folder."""
+    what: str
+    config: str = "default"
+    """Configuration it starts from."""
+    changes: tuple[str, ...] = ()
+    """Keys and values for ``--set``."""
+
+    def command(self, runs: Path) -> str:
+        """What to type; afterwards the run has its figures."""
+        settings = "".join(f" --set {change}" for change in self.changes)
+        return (
+            f"python -m training all --config {CONFIGS}/{self.config}.toml "
+            f"--run-dir {runs / self.name}{settings}"
+        )
+
+
+ABLATIONS = (
+    Ablation(name="ours", what="our recipe"),
+    Ablation(name="paper", what="the published recipe", config="paper"),
+    Ablation(
+        name="no-projection", what="the published recipe, D without its projection",
+        config="paper",
+        changes=("model.discriminator.use_projection=false",),
+    ),
+    Ablation(
+        name="no-adversary", what="our recipe without adversarial losses",
+        changes=("generator.adversarial_weight=0.0", "adversarial.steps=0"),
+    ),
+    Ablation(
+        name="no-layout", what="our recipe, the pitch not drawn as a layout of partials",
+        changes=("model.generator.use_layout=false", "model.discriminator.use_layout=false"),
+    ),
+    Ablation(
+        name="no-cross-pitch", what="our recipe, no supervision across pitches",
+        changes=("generator.cross_pitch_probability=0.0", "hypernetwork.notes_per_timbre=1",
+                 "adversarial.notes_per_timbre=1"),
+    ),
+    Ablation(
+        name="frozen-features", what="our recipe, f frozen while G is trained",
+        changes=("generator.features_learning_rate=0.0",),
+    ),
+)  # fmt: skip
+NOT_BUILT = (
+    (
+        "mels-into-h",
+        "H takes features only, by design; mels (HyperStyle's choice) need an encoder of their own",
+    ),
+)
+
+
+def study_ablations(runs: Path) -> list[Table]:
+    """Commands and figures of all ablations.
+
+    Args:
+        runs: Folder of the runs, one sub-folder for each ablation.
+    """
+    return [
+        Table(
+            title=f"Ablations: what `evaluate` left in the runs of {runs}",
+            header=("run", "what", *FIGURES),
+            lines=tuple((each.name, each.what, *_figures(runs / each.name)) for each in ABLATIONS),
+        ),
+        Table(
+            title="How to run them",
+            header=("run", "command"),
+            lines=(
+                *((each.name, each.command(runs)) for each in ABLATIONS),
+                *((name, f"not built: {why}") for name, why in NOT_BUILT),
+            ),
+        ),
+    ]
+
+
+def _figures(run_dir: Path) -> tuple[str, ...]:
+    """The figures that `evaluate` left in a run; empty where it was not run."""
+    metrics = run_dir / "evaluate" / "metrics.json"
+    if not metrics.is_file():
+        return ("",) * len(FIGURES)
+    rows = json.loads(metrics.read_text(encoding="utf-8"))["rows"]
+    values = {row["measure"]: row["value"] for row in rows}
+    return tuple(values.get(name, "") for name in FIGURES)

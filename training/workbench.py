@@ -1,0 +1,129 @@
+"""What every measure of a bundle needs: its networks, the judge, the engine and true notes.
+
+Shape legend: N notes, B batch, M mel bands, F frames, H feature width, T samples, D judge's width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from core.audio.files import AudioClip
+from core.audio.signal import PRE_ROLL_S
+from core.device import cpu_has_fast_bfloat16
+from core.inference.engine import SynthesisEngine
+from core.inference.model import Model
+from core.inference.request import Timbre
+from core.mel import MelSpectrogram
+from training.data.dataset import CorpusSplit
+from training.metrics.pitch_judge import PitchJudge
+from training.stages.hypernetwork import refine
+
+BATCH = 16
+
+
+class Workbench:
+    """A bundle, the judge and the true notes it is measured on.
+
+    Args:
+        model: The bundle.
+        judge: The independent pitch judge.
+        split: True notes.
+    """
+
+    def __init__(self, model: Model, judge: PitchJudge, split: CorpusSplit) -> None:
+        self.model, self.judge, self.split = model, judge, split
+        self.mel = MelSpectrogram(split.mel)
+        self.unit_db = split.mel.db_per_unit
+        self.sample_rate = split.mel.sample_rate
+        self.precision = torch.autocast("cpu", torch.bfloat16, enabled=cpu_has_fast_bfloat16())
+        self.engine = SynthesisEngine(model, torch.device("cpu"))
+
+    @torch.inference_mode()
+    def features(self, mels: Tensor) -> Tensor:
+        """Timbre features h = f(x), [N, M, F] to [N, H]."""
+        with self.precision:
+            parts = [self.model.features(m[:, None]) for m in torch.split(mels, BATCH)]
+        return torch.cat(parts).float()
+
+    @torch.inference_mode()
+    def draw(
+        self, sources: NDArray[np.int64], pitches: Tensor, velocities: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Notes made from source recordings, without carry-over or original.
+
+        Args:
+            sources: Indices of the recordings, [N].
+            pitches: MIDI notes wanted, [N].
+            velocities: Of the notes wanted, [N].
+
+        Returns:
+            Mels of the plain and of the refined generator, [N, M, F] each.
+        """
+        plain, refined = [], []
+        generator, z_dim = self.model.generator, self.model.generator.config.z_dim
+        with self.precision:
+            for first in range(0, len(sources), BATCH):
+                part = slice(first, first + BATCH)
+                source = self.split.batch(sources[part])
+                h = self.model.features(source.mel[:, None])
+                z = torch.zeros(len(h), z_dim)
+                plain.append(generator(z, pitches[part], velocities[part], h)[:, 0])
+                offsets = refine(
+                    self.model.features, generator, self.model.hypernetwork, h,
+                    source.midi_pitch, source.velocity,
+                )  # fmt: skip
+                refined.append(generator(z, pitches[part], velocities[part], h, offsets)[:, 0])
+        return torch.cat(plain).float(), torch.cat(refined).float()
+
+    @torch.inference_mode()
+    def vocode(self, mels: Tensor, pitches: Tensor) -> Tensor:
+        """Waveforms [N, T] of mels [N, M, F] at their notes [N]."""
+        seeded = torch.Generator().manual_seed(0)
+        noise = torch.randn(len(mels), self.split.mel.n_samples, generator=seeded)
+        batches = zip(*(torch.split(x, BATCH) for x in (mels, pitches, noise)), strict=True)
+        with self.precision:
+            return torch.cat([self.model.vocoder(*batch).float() for batch in batches])
+
+    @torch.inference_mode()
+    def judge_features(self, mels: Tensor) -> NDArray[np.float32]:
+        """The judge's features, [N, M, F] to [N, D]."""
+        with self.precision:
+            parts = [self.judge.features(m[:, None]) for m in torch.split(mels, BATCH)]
+        return torch.cat(parts).float().numpy()
+
+    @torch.inference_mode()
+    def judge_notes(self, mels: Tensor) -> Tensor:
+        """MIDI notes that the judge reads, [N, M, F] to [N]."""
+        with self.precision:
+            parts = [self.judge(m[:, None]).argmax(dim=1) for m in torch.split(mels, BATCH)]
+        return torch.cat(parts)
+
+    def analyze(self, index: int) -> Timbre:
+        """A note of the split as a user's one-shot whose root is known."""
+        clip = AudioClip(
+            samples=self.split.audio([index]).numpy(),
+            sample_rate=self.sample_rate,
+            name=self.split.name[index],
+        )
+        return self.engine.analyze(clip, root=float(self.split.midi_pitch[index]))
+
+    def whole_note(self, rendered: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A rendered note [1, T] without its pre-roll, as long as the corpus's notes, [T]."""
+        note = np.zeros(self.split.mel.n_samples, np.float32)
+        heard = rendered[0, round(PRE_ROLL_S * self.sample_rate) :]
+        note[: len(heard)] = heard
+        return note
+
+    def mels_of(self, waves: Sequence[NDArray[np.float32]]) -> Tensor:
+        """Mels [N, M, F] of waveforms, peak-normalised first."""
+        return torch.cat([self.mel(torch.from_numpy(_at_full_peak(w))[None]) for w in waves])
+
+
+def _at_full_peak(wave: NDArray[np.float32]) -> NDArray[np.float32]:
+    normalised: NDArray[np.float32] = wave / max(float(np.max(np.abs(wave))), 1e-6)
+    return normalised
