@@ -24,6 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         Exit code: 0 done, 1 the work failed or was cancelled, 2 bad arguments or input.
     """
+    # torch's threads would else spin between its operations, against the window and the sampler.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         exit_code = _run(arguments)

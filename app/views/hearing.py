@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from app.widgets.waveform_view import waveform_envelope
 from core.audio.files import AudioClip
+from core.audio.loudness import HEADROOM_DB
 from core.audio.pitch import estimate_root
 from core.audio.signal import isolate_note
 from core.instrument import HIGHEST_KEY, Instrument, Region
 
 THUMBNAIL_COLUMNS = 64
-_PEAK = 10.0 ** (-1.0 / 20.0)  # of a recording that is played: -1 dBFS, as the engine's notes
+_PEAK = 10.0 ** ((-1.0 - HEADROOM_DB) / 20.0)  # of a recording that is played: as loud as its keys
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -42,7 +43,7 @@ class Hearing:
         """The recording itself over the whole keyboard, resampled as samplers do.
 
         Args:
-            gain: 0–1, beside a peak of -1 dBFS.
+            gain: 0–1, beside the loudness of rendered keys.
         """
         note = min(max(round(self.root_pitch), 0), HIGHEST_KEY)
         # A region has no fine tuning: a recording that is a little sharp is said to be slower.

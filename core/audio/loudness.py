@@ -16,6 +16,9 @@ from scipy.signal import sosfilt
 
 BLOCK_S = 0.4
 """Length of a momentary block, seconds."""
+HEADROOM_DB = 6.0
+"""How far below its source's loudness at -1 dBFS a note is played, so that keys whose peaks stand
+out more than the source's reach the same loudness."""
 SILENCE_DB = -120.0
 """Loudness of digital silence."""
 CALIBRATION_DB = -0.691

@@ -31,7 +31,7 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from core.audio.files import AudioClip
-from core.audio.loudness import momentary_loudness_db
+from core.audio.loudness import HEADROOM_DB, momentary_loudness_db
 from core.audio.pitch import estimate_root
 from core.audio.signal import PRE_ROLL_S, fade, isolate_note
 from core.device import cpu_has_fast_bfloat16, is_out_of_memory, resolve_device
@@ -59,10 +59,10 @@ PEAK = 10.0 ** (-1.0 / 20.0)
 """No note is louder than this: -1 dBFS."""
 FADE_OUT_S = 0.02
 """Fade at the end of every note, seconds."""
-REFINED_KEPT = 32
+REFINED_KEPT = 16
 """Refined timbres and mixes kept (about 2 MB each)."""
 RECORDINGS_KEPT = 512
-"""Mels of shifted recordings kept (128 KiB each)."""
+"""Mels of shifted recordings kept (64 KiB each, in half precision)."""
 LEAST_WEIGHT = 0.02
 """Sources with less of a mix lend it no recording: nobody would hear them."""
 WEIGHTS_KEPT = 4
@@ -483,7 +483,7 @@ class SynthesisEngine:
         recording = recording_at(timbre, note, self.sample_rate)
         padded = np.zeros((1, self._model.mel.n_samples), np.float32)
         padded[0, : len(recording)] = recording
-        mel: Tensor = self._mel(torch.from_numpy(padded))[0].to(self._device)
+        mel: Tensor = self._mel(torch.from_numpy(padded))[0].to(self._device, torch.float16)
         return mel
 
 
@@ -546,6 +546,7 @@ def _finish(
     peak = float(np.max(np.abs(cut)))
     if peak == 0.0:
         return cut
-    gain = 10.0 ** ((loudness_db - momentary_loudness_db(cut[None], sample_rate)) / 20.0)
+    wanted_db = loudness_db - HEADROOM_DB
+    gain = 10.0 ** ((wanted_db - momentary_loudness_db(cut[None], sample_rate)) / 20.0)
     finished: NDArray[np.float32] = (cut * min(gain, PEAK / peak)).astype(np.float32)
     return finished

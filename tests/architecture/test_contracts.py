@@ -54,7 +54,10 @@ def test_core_needs_no_window_sound_device_or_midi_port() -> None:
     assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.parametrize("package", ["core.audio", "core.export", "core.instrument", "core.sampler.sampler", "core.verify.check"])
+@pytest.mark.parametrize(
+    "package",
+    ["core.audio", "core.export", "core.instrument", "core.sampler.sampler", "core.verify.check"],
+)
 def test_audio_instrument_and_exporters_need_no_torch(package: str) -> None:
     modules = [name for name in CORE if name.startswith(package)]
     result = run_python(importing(modules, (*WINDOW_LIBRARIES, "torch")))
