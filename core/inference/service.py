@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from core.audio.files import AudioClip
 from core.errors import CoreError, RenderCancelled
+from core.inference.memory import return_freed_memory
 from core.inference.note_cache import NoteCache
 from core.inference.request import ORIGINAL_RANGE, RenderRequest, Timbre, TimbreMix
 from core.instrument import Region
@@ -36,6 +37,8 @@ NOTES_PER_BATCH = 2
 """Notes nobody holds rendered at once: a key pressed meanwhile waits that long."""
 RECENT_KEPT = 12
 """How many of the keys played last go before the visible ones."""
+REST_S = 2.0
+"""Without work for so long, the service gives freed memory back, seconds."""
 CACHE_BYTES = 256 * 2**20
 """Rendered notes kept: about five timbres of 88 notes of 3 s."""
 
@@ -400,8 +403,16 @@ class RenderService:
             is_idle = not self._has_work()
         if is_idle:
             self._say(replace(self._status, state=ServiceState.IDLE, pending=0))
+
+        def is_called() -> bool:
+            return self._has_work() or self._refusal is not None
+
         with self._changed:
-            self._changed.wait_for(lambda: self._has_work() or self._refusal is not None)
+            if self._changed.wait_for(is_called, REST_S):
+                return self._refusal is None
+        return_freed_memory()
+        with self._changed:
+            self._changed.wait_for(is_called)
             return self._refusal is None
 
     def _has_work(self) -> bool:

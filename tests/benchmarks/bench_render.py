@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from core.device import cpu_has_fast_bfloat16
 from core.inference.engine import SynthesisEngine
-from core.inference.request import RenderRequest, TimbreMix
+from core.inference.request import ORIGINAL_RANGE, RenderRequest, TimbreMix
 from core.mel import MelConfig
 from tests.benchmarks.measuring import Row, milliseconds, read_sample, time_side_by_side
 from training.metrics.rivals import RivalError, griffin_lim, rubber_band_shift
@@ -32,7 +32,8 @@ def measure(model: Path | None) -> Iterator[Row]:
     engine = SynthesisEngine.load(model, "cpu")
     timbre = engine.analyze(read_sample("pad"))
     note = round(timbre.root_pitch) + SEMITONES
-    request = RenderRequest(mix=TimbreMix(timbres=(timbre,), weights=(1.0,)), notes=(note,))
+    mix = TimbreMix(timbres=(timbre,), weights=(1.0,))
+    request = RenderRequest(mix=mix, notes=(note,), original_range=0.0)  # the networks alone
     engine.render(request)  # refines the timbre, which is done once for all notes
     with FlopCounterMode(display=False) as counter:
         engine.render(request)
@@ -45,6 +46,7 @@ def measure(model: Path | None) -> Iterator[Row]:
 
     jobs: dict[str, Callable[[], object]] = {
         "note": lambda: engine.render(request),
+        "recording": lambda: engine.render(replace(request, original_range=ORIGINAL_RANGE)),
         "refined note": render_refining,
         "griffin-lim": lambda: griffin_lim(timbre.mel, MelConfig()),
         "product": _matrix_product(),
@@ -77,6 +79,10 @@ def measure(model: Path | None) -> Iterator[Row]:
         measure="the same ÷ its arithmetic floor",
         value=taken.ratio("note", "product") * product_flops / flops, bar=3.0,
         note=f"{flops / 1e9:.1f} GFLOP at {rate / 1e9:,.0f} GFLOP/s, {_dtype()}",
+    )  # fmt: skip
+    yield Row(
+        measure="a key near the root (the recording itself) ÷ a rendered note",
+        value=taken.ratio("recording", "note"), note=milliseconds(taken.median_s("recording")),
     )  # fmt: skip
     yield Row(
         measure="first note of a new timbre ÷ one more note",

@@ -16,6 +16,7 @@ import pytest
 
 from core.audio.files import AudioClip
 from core.errors import AudioFileError, CheckpointError, ParameterError, RenderCancelled
+from core.inference import service as service_module
 from core.inference.request import RenderRequest, Timbre, TimbreMix
 from core.inference.service import (
     HELD_PER_BATCH,
@@ -641,6 +642,21 @@ def test_the_true_engine_renders_through_the_service_as_alone(tmp_path: Path) ->
         ours = ready[region.root_note].region.samples
         rms = np.sqrt(np.mean((ours - region.samples) ** 2) / np.mean(region.samples**2))
         assert rms < 0.05  # other notes of a batch change a note by rounding
+
+
+def test_memory_goes_back_once_for_every_rest_and_work_goes_on_after(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rests: queue.Queue[None] = queue.Queue()
+    monkeypatch.setattr(service_module, "REST_S", 0.01)
+    monkeypatch.setattr(service_module, "return_freed_memory", lambda: rests.put(None))
+    studio.service.preview(WARM, [60])
+    studio.service.start()
+    for note in (61, 62):
+        rests.get(timeout=WAIT_S)
+        studio.service.preview(WARM, [note])
+    rests.get(timeout=WAIT_S)
+    assert {note for _, note in studio.delivered()} == {60, 61, 62}
 
 
 def test_importing_the_service_does_not_load_torch() -> None:
