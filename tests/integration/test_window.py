@@ -131,7 +131,9 @@ def _mouse() -> object:
     return Hand.MOUSE
 
 
-@pytest.mark.parametrize("kind", ["missing", "empty", "text", "nan", "silent", "short", "folder"])
+@pytest.mark.parametrize(
+    "kind", ["missing", "empty", "text", "truncated", "nan", "silent", "short", "folder"]
+)
 def test_bad_input_gives_one_message_and_changes_nothing(
     program: Program, tmp_path: Path, kind: str
 ) -> None:
@@ -140,6 +142,9 @@ def test_bad_input_gives_one_message_and_changes_nothing(
         path.touch()
     elif kind == "text":
         path.write_text("Dear sampler,\n" * 50)
+    elif kind == "truncated":
+        soundfile.write(path, np.full((RATE, 1), 0.5), RATE)
+        path.write_bytes(path.read_bytes()[:30])
     elif kind == "nan":
         soundfile.write(path, np.full((1000, 1), np.nan), RATE, "FLOAT")
     elif kind == "silent":
@@ -154,6 +159,25 @@ def test_bad_input_gives_one_message_and_changes_nothing(
     assert "strange.wav" in error
     assert program.studio.document.session == before
     assert not program.studio.document.is_dirty
+
+
+@pytest.mark.parametrize(
+    ("length_s", "rate", "channels"),
+    [(3600, 8000, 1), (1, RATE, 8)],
+    ids=["one hour", "8 channels"],
+)
+def test_unusual_files_become_sources(
+    program: Program, tmp_path: Path, length_s: int, rate: int, channels: int
+) -> None:
+    path = tmp_path / "unusual.wav"
+    second = 0.5 * np.sin(2 * np.pi * 220.0 * np.arange(rate) / rate)
+    with soundfile.SoundFile(path, "w", rate, channels, "PCM_16") as file:
+        for _ in range(length_s):
+            file.write(np.repeat(second[:, None], channels, axis=1))
+    program.drop(path)
+    program.wait_rendered()
+    assert program.names == ["unusual"]
+    assert not errors(program)
 
 
 def test_a_hostile_session_is_refused(program: Program, qtbot: QtBot, tmp_path: Path) -> None:
