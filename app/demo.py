@@ -54,16 +54,13 @@ def write_picture(timbre: Timbre, instrument: Instrument, folder: Path) -> Path:
     Returns:
         The picture's path.
     """
-    import torch
+    from app.note_mel import NoteMel  # loads torch
 
-    from core.mel import MelConfig, MelSpectrogram
-
-    rate = instrument.sample_rate
-    to_mel = MelSpectrogram(MelConfig(sample_rate=rate, f_max_hz=rate / 2))
+    to_mel = NoteMel(instrument.sample_rate)
     chosen = np.linspace(0, len(instrument.regions) - 1, _PICTURED_NOTES).round().astype(int)
     panels = [Panel(title=f"{timbre.name}: source", mel=timbre.mel)]
     for region in (instrument.regions[index] for index in np.unique(chosen)):
-        mel = to_mel(torch.from_numpy(region.samples.mean(axis=0, keepdims=True)))[0].numpy()
+        mel = to_mel(region.samples)
         panels.append(Panel(title=f"{note_name(region.root_note)} ({region.root_note})", mel=mel))
     name = f"{safe_stem(instrument.name)}.png"
     picture = draw_panels(panels)

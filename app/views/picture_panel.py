@@ -5,7 +5,6 @@ Shape legend: M mel bands, F frames.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -26,6 +25,7 @@ from app.workers.task_runner import TaskRunner
 from core.inference.service import NoteReady
 
 if TYPE_CHECKING:
+    from app.note_mel import NoteMel
     from core.mel import MelConfig
 
 LEAST_MS = 80
@@ -45,29 +45,16 @@ class MelPainter:
     """Makes spectrograms on whatever thread; keeps the transform of the rate used last."""
 
     def __init__(self) -> None:
-        self._transform: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None
-        self._config: MelConfig | None = None
+        self._mel: NoteMel | None = None
 
     def __call__(self, ready: NoteReady) -> _Picture:
         """Draw a rendered note."""
-        import torch  # loaded long before: a note was rendered
+        from app.note_mel import NoteMel  # torch was loaded long before: a note was rendered
 
-        from core.mel import MelConfig, MelSpectrogram
-
-        rate = ready.sample_rate
-        if self._config is None or self._config.sample_rate != rate:
-            self._config = MelConfig(sample_rate=rate, f_max_hz=rate / 2)
-            spectrogram = MelSpectrogram(self._config)
-
-            def transform(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-                with torch.inference_mode():
-                    mel: NDArray[np.float32] = spectrogram(torch.from_numpy(samples))[0].numpy()
-                return mel
-
-            self._transform = transform
-        assert self._transform is not None
-        mono = ready.region.samples.mean(axis=0, keepdims=True)[:, : self._config.n_samples]
-        return _Picture(ready=ready, mel=self._transform(mono), config=self._config)
+        if self._mel is None or self._mel.config.sample_rate != ready.sample_rate:
+            self._mel = NoteMel(ready.sample_rate)
+        mel = self._mel(ready.region.samples)
+        return _Picture(ready=ready, mel=mel, config=self._mel.config)
 
 
 class PicturePanel(QWidget):

@@ -170,6 +170,12 @@ def peak_normalise(samples: Samples) -> tuple[Samples, float]:
     return np.clip(samples / np.float32(peak), -1.0, 1.0, dtype=np.float32), peak
 
 
+def at_full_level(samples: Samples) -> Samples:
+    """Scaled to a peak of 1, where :func:`peak_normalise` would refuse silence: it stays silent."""
+    peak = float(np.max(np.abs(samples), initial=0.0))
+    return samples / np.float32(peak) if peak > 0.0 else samples
+
+
 def isolate_note(
     clip: AudioClip, sample_rate: int = 44100, window_s: float = NOTE_WINDOW_S
 ) -> IsolatedNote:

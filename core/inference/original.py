@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.audio.shift import MAX_SHIFT, shift_pitch
+from core.audio.signal import at_full_level
 from core.inference.request import SOURCE_VELOCITY, RenderRequest, Timbre
 
 SHARE_BY_DISTANCE = ((0.0, 0.75), (5.0, 0.55), (17.0, 0.5), (29.0, 0.25), (41.0, 0.0))
@@ -62,6 +63,4 @@ def recording_share(
 
 def recording_at(timbre: Timbre, note: int, sample_rate: int) -> NDArray[np.float32]:
     """A source's recording at another note, peak-normalised, [T]."""
-    shifted = shift_pitch(timbre.samples, sample_rate, note - timbre.root_pitch)
-    peak = float(np.max(np.abs(shifted)))
-    return shifted / peak if peak > 0.0 else shifted
+    return at_full_level(shift_pitch(timbre.samples, sample_rate, note - timbre.root_pitch))
