@@ -196,22 +196,24 @@ def test_a_parser_of_soundfonts_sees_every_zone(
 
 @pytest.mark.skipif(POLYPHONE is None, reason="needs the soundfont editor polyphone")
 @pytest.mark.parametrize(("option", "kind"), [("-1", "sfz"), ("-3", "sf2")])
+@pytest.mark.parametrize("name", NAMES)
 def test_a_soundfont_editor_takes_it(
-    exported: dict[str, Path], tmp_path: Path, option: str, kind: str
+    made: Made, exported: dict[str, Path], tmp_path: Path, name: str, option: str, kind: str
 ) -> None:
-    command = [str(POLYPHONE), option, "-i", str(path_of(exported, "morph", kind))]
+    command = [str(POLYPHONE), option, "-i", str(path_of(exported, name, kind))]
     subprocess.run(
         [*command, "-d", str(tmp_path), "-o", "taken"],
         env={**os.environ, "QT_QPA_PLATFORM": "offscreen"},
         capture_output=True, check=True, timeout=60,
     )  # fmt: skip
     taken = list(tmp_path.rglob("*.sf2")) if kind == "sfz" else list(tmp_path.rglob("*.wav"))
-    assert len(taken) == (1 if kind == "sfz" else 6)
+    recordings = sum(len(point.regions) for point in points_of(made[name]))
+    assert len(taken) == (1 if kind == "sfz" else recordings)
 
 
 @pytest.mark.skipif(not SFZLINT.exists(), reason="needs the checker sfzlint")
 def test_a_checker_of_sfz_finds_nothing_to_say(exported: dict[str, Path]) -> None:
-    for name in ("morph", "pad"):
+    for name in NAMES:
         sfz = path_of(exported, name, "sfz")
         run = subprocess.run([SFZLINT, sfz], capture_output=True, text=True, check=True, timeout=60)
         assert run.stdout + run.stderr == ""
@@ -253,8 +255,9 @@ def test_every_key_answers_the_nearest_recording(
         assert [info["pitch_keycenter"] for info in infos] == [nearest] * (n_points * layers)
 
 
-def test_harder_is_louder_in_every_step(exported: dict[str, Path]) -> None:
-    synth = sfizz(path_of(exported, "morph", "sfz"))
+@pytest.mark.parametrize("name", NAMES)
+def test_harder_is_louder_in_every_step(exported: dict[str, Path], name: str) -> None:
+    synth = sfizz(path_of(exported, name, "sfz"))
     velocities = (1, 20, 40, 60, 63, 64, 65, 80, 100, 127)
     sounds = [synth.render_note(60, velocity, 0.6, 1.0)[0] for velocity in velocities]
     levels = [float(np.sqrt(np.mean(np.square(sound)))) for sound in sounds]
