@@ -16,6 +16,8 @@ MAX_SHIFT = 48.0
 """Farthest shift, semitones either way."""
 MIN_SHIFT = 0.01
 """Shifts below this many semitones (one cent) leave the recording as it is."""
+SEED = 0
+"""Of the phases that the stretcher draws by chance when it makes a sound much longer."""
 RESAMPLED_ONLY = 0.5
 """Up to this many semitones resampling alone is cleaner, for 3 % of length at most."""
 
@@ -67,7 +69,7 @@ def shift_pitch(
 
 def _stretch(samples: NDArray[np.float32], sample_rate: int, factor: float) -> NDArray[np.float32]:
     """Make [T] longer by a factor, at the same pitch."""
-    stretcher = python_stretch.Signalsmith.Stretch()
+    stretcher = python_stretch.Signalsmith.Stretch(SEED)
     stretcher.preset(1, sample_rate)
     stretcher.setTimeFactor(1.0 / factor)
     stretched: NDArray[np.float32] = np.asarray(stretcher.process(samples[None]), np.float32)[0]
