@@ -1,7 +1,8 @@
 """The vocoder as notes are rendered with it: scales, offsets and norms are folded into its weights.
 
 The same function as :class:`core.vocoder.Vocoder`, for inference alone, and only as much of a note
-as is kept: frames that the samples wanted cannot hear are left out.
+as is kept: frames that the samples wanted cannot hear are left out. What it gives is then brought
+nearer to the mel it was given (core/inference/mel_matching.py).
 
 Deviations: the exact GELU stands for its tanh form, which is five times slower on a CPU; they
 differ by less than 5e-4. Levels are predicted in the type of the backbone, phases in float32.
@@ -19,8 +20,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from core.inference.mel_matching import MelMatcher
 from core.nn.pitch_layout import midi_to_f0_hz
 from core.vocoder import ConvNextBlock, Vocoder, harmonic_source
+
+MATCHINGS = 3
+"""How often a note is brought nearer to its mel: its spectrum once, then what sounds of it."""
 
 Layer = tuple[Tensor, Tensor]
 """Weight and bias of a linear layer."""
@@ -41,10 +46,12 @@ class FoldedVocoder:
     Args:
         vocoder: The trained network; it is left as it is.
         dtype: Type of the matrix products; phases and all else are float32.
+        matchings: How often a note is brought nearer to its mel; 0 is the network alone.
     """
 
-    def __init__(self, vocoder: Vocoder, dtype: torch.dtype) -> None:
+    def __init__(self, vocoder: Vocoder, dtype: torch.dtype, matchings: int = MATCHINGS) -> None:
         self._dtype = dtype
+        self._matchings = matchings
         self._mel = vocoder.mel
         self._layout = vocoder.layout
         self._window = vocoder.window
@@ -67,6 +74,7 @@ class FoldedVocoder:
         spread = nepers * (filters / filters.sum(dim=0, keepdim=True).clamp_min(1e-3)).T
         self._envelope = (spread, -spread.sum(dim=1))
         self._reach = (config.layers + 1) * (config.kernel // 2)  # frames heard to either side
+        self._matcher = MelMatcher(vocoder.mel, vocoder.window.device)
         power = self._window.square().expand(1, self._mel.n_frames + 1, -1)
         self._power = self._overlap_add(power)[0]
 
@@ -93,7 +101,8 @@ class FoldedVocoder:
         """
         hop, n_fft = self._mel.hop_length, self._mel.n_fft
         overlapping = math.ceil(n_fft / 2 / hop)
-        wanted = math.ceil(n_samples / hop) + overlapping
+        # Every matching spoils the frames that hear the cut end.
+        wanted = math.ceil(n_samples / hop) + overlapping * (1 + 2 * self._matchings)
         frames = min(mel.shape[2], wanted)
         heard = mel[:, :, : wanted + self._reach].transpose(1, 2)
         harmonic, noisy = (part[:, :frames] for part in self._filters(heard, midi_pitch))
@@ -102,8 +111,12 @@ class FoldedVocoder:
         sources = self._stft(torch.cat([source, noise[:, :length]]))[:, :frames]
         spectrum = harmonic.mul_(sources[: len(mel)])
         spectrum += sources[len(mel) :] * noisy
-        parts = torch.fft.irfft(spectrum, n_fft).mul_(self._window)
-        return self._overlap_add(parts)[:, :n_samples] / self._power[:n_samples]
+        heard = heard[:, :frames]
+        for matching in range(self._matchings):
+            if matching > 0:
+                spectrum = self._stft(self._istft(spectrum))[:, :frames]
+            spectrum = self._matcher.match(spectrum, heard)
+        return self._istft(spectrum)[:, :n_samples]
 
     def _filters(self, mel: Tensor, midi_pitch: Tensor) -> tuple[Tensor, Tensor]:
         """[B, F, M] to harmonic (complex) and noise filter [B, F, K], see ``Vocoder.filters``."""
@@ -131,6 +144,12 @@ class FoldedVocoder:
             center=True, pad_mode="constant", return_complex=True,
         )  # fmt: skip
         return spectrum.transpose(1, 2)
+
+    def _istft(self, spectrum: Tensor) -> Tensor:
+        """Inverse of :meth:`_stft`, [B, F, K] to [B, F · hop]; the spectrum is used up."""
+        parts = torch.fft.irfft(spectrum, self._mel.n_fft).mul_(self._window)
+        audio = self._overlap_add(parts)
+        return audio / self._power[: audio.shape[1]]
 
     def _overlap_add(self, parts: Tensor) -> Tensor:
         """Windows [B, F, n_fft] to the samples from the first one's centre on, [B, F · hop]."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from core.inference.folded_vocoder import FoldedVocoder
-from core.mel import MelConfig
+from core.mel import MelConfig, MelSpectrogram
 from core.vocoder import Vocoder
 from tests.helpers.tiny_models import TINY_VOCODER
 
@@ -43,7 +43,7 @@ def test_it_renders_what_the_vocoder_renders(mel: MelConfig) -> None:
     vocoder = trained(mel)
     inputs = inputs_of(vocoder)
     expected = vocoder(*inputs)
-    ours = FoldedVocoder(vocoder, torch.float32).render(*inputs, mel.n_samples)
+    ours = FoldedVocoder(vocoder, torch.float32, 0).render(*inputs, mel.n_samples)
     assert distance(ours, expected) < 2e-3  # the exact GELU for its tanh form
     assert distance(ours[:, :2000], expected[:, :2000]) < 2e-3
     assert distance(ours[:, -2000:], expected[:, -2000:]) < 2e-3
@@ -63,6 +63,23 @@ def test_a_shorter_note_is_the_start_of_a_longer_one(n_samples: int, layers: int
 def test_in_bfloat16_it_stays_40_db_above_its_rounding() -> None:
     vocoder = trained()
     inputs = inputs_of(vocoder)
-    ours = FoldedVocoder(vocoder, torch.bfloat16).render(*inputs, MEL.n_samples)
+    ours = FoldedVocoder(vocoder, torch.bfloat16, 0).render(*inputs, MEL.n_samples)
     assert ours.dtype == torch.float32
     assert distance(ours, vocoder(*inputs)) < 0.01
+
+
+def test_it_comes_nearer_to_its_mel_than_the_network_alone() -> None:
+    vocoder = trained()
+    mel_of = MelSpectrogram(MEL)
+    quiet, pitches, noise = inputs_of(vocoder)
+    # A mel that a sound can have: random cells are none.
+    wanted = mel_of(0.05 * torch.randn(len(quiet), MEL.n_samples))
+    alone, *matched = (
+        FoldedVocoder(vocoder, torch.float32, matchings).render(
+            wanted, pitches, noise, MEL.n_samples
+        )
+        for matchings in (0, 1, 2, 3)
+    )
+    distances = [float((mel_of(sound) - wanted).square().mean()) for sound in (alone, *matched)]
+    assert distances == sorted(distances, reverse=True)
+    assert distances[-1] < 0.25 * distances[0]

@@ -1,0 +1,62 @@
+"""Brings a spectrum to the mel that it was rendered for.
+
+A vocoder's output does not have quite the mel it was given: frames overlap, filters are predicted one
+frame at a time. What is left over is known as soon as the sound is, so it is put right: the
+difference of the two mels, spread over the FFT bins, is a gain for each frame. The gain is as smooth
+along frequency as a mel band is wide and moves no partial.
+
+Ours; kin to the projections of Griffin and Lim (IEEE Trans. ASSP 32, 1984), with the mel instead of
+the magnitudes and the phases kept.
+
+Shape legend: B batch, M mel bands, F frames, K FFT bins.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from core.mel import MelConfig, MelSpectrogram
+
+STEP = 1.4
+"""Share of the difference that is made good at once: neighbouring frames, which overlap, hold the
+rest back. Measured on the validation split, see training/README.md."""
+LARGEST_GAIN_DB = 40.0
+
+
+class MelMatcher:
+    """Gains that bring spectra to their mels.
+
+    Args:
+        config: Geometry of the mels.
+        device: Where spectra lie.
+    """
+
+    def __init__(self, config: MelConfig, device: torch.device) -> None:
+        self._filters = MelSpectrogram(config).filters.T.contiguous().to(device)  # [K, M]
+        shares = self._filters / self._filters.sum(dim=1, keepdim=True).clamp_min(1e-9)
+        covered = torch.nonzero(self._filters.sum(dim=1) > 0.0).flatten()
+        shares[: covered[0]] = shares[covered[0]]  # the edges lie in no band
+        shares[covered[-1] :] = shares[covered[-1]]
+        self._nepers = shares.T.contiguous() * (math.log(10.0) / 20.0)  # [M, K]
+        self._floor_db = config.floor_db
+        self._db_per_unit = config.db_per_unit
+
+    def match(self, spectrum: Tensor, mel: Tensor) -> Tensor:
+        """Bring a spectrum nearer to a mel.
+
+        Args:
+            spectrum: Complex STFT, [B, F, K]; it is changed in place.
+            mel: Normalised log-mel wanted, [B, F, M].
+
+        Returns:
+            The spectrum.
+        """
+        floor = 10.0 ** (self._floor_db / 20.0)
+        bands = torch.matmul(spectrum.abs(), self._filters).clamp_min_(floor)
+        wanted_db = (mel - 1.0) * self._db_per_unit
+        gain_db = (wanted_db - bands.log10_().mul_(20.0)).mul_(STEP)
+        gain_db.clamp_(-LARGEST_GAIN_DB, LARGEST_GAIN_DB)
+        return spectrum.mul_(torch.matmul(gain_db, self._nepers).exp_())
