@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.errors import CoreError, ParameterError
-from training.memory import keep_freed_memory
+from core.inference.memory import keep_freed_memory
 
 STAGES = (
     "corpus", "features", "generator", "hypernetwork", "adversarial", "vocoder", "judge", "bundle",
@@ -18,9 +18,12 @@ STAGES = (
 APART_STAGES = ("root", "sheet", "study")
 """Only run when named: what they make serves every bundle, or is for people to look at."""
 STUDIES = (
-    "ablations", "cost", "interpolation", "invariance", "out-of-distribution", "sensitivity",
+    "ablations", "cost", "interpolation", "invariance", "out-of-distribution", "pooling",
+    "sensitivity",
 )  # fmt: skip
 """What ``study`` can be asked for."""
+ALL_MEMORY = 2**31 - 1
+"""Bytes: a step's activations are hundreds of megabytes; faulted in anew, they nearly double its time."""
 SHEET = Path("resources/models/spectrograms.png")
 DEFAULT_CONFIG = Path("resources/configs/default.toml")
 
@@ -59,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"name a study after 'study', and nowhere else: {', '.join(STUDIES)}")
     if args.steps < 1:
         parser.error(f"--steps {args.steps} is too few; give 1 or more")
-    keep_freed_memory()
+    keep_freed_memory(kept_bytes=ALL_MEMORY, largest_bytes=ALL_MEMORY)
     try:
         _run(args)
     except ParameterError as error:

@@ -38,6 +38,8 @@ class Recipe:
     carry_over: float = 1.0
     original_range: float = ORIGINAL_RANGE
     """See :class:`core.inference.service.PreviewSettings`."""
+    fit_steps: int = 0
+    """Steps of fitting the model to each sound; 0 is none."""
     model: Path | None = None
     device: str = "auto"
     """See ``SynthesisEngine.load``."""
@@ -49,7 +51,7 @@ class Order:
 
     name: str
     sources: tuple[Path, ...]
-    """Recordings of one instrument, mixed in equal parts."""
+    """A recording, or several notes of one instrument."""
     out: Path
     """Folder of the instrument."""
     recipe: Recipe
@@ -110,8 +112,11 @@ def _make(order: Order, cancel: threading.Event) -> tuple[Path, ...]:
     clips = [read_audio(path) for path in order.sources]
     engine = _engine(recipe.model, recipe.device, order.n_threads, threading.get_ident())
     timbres = tuple(engine.analyze(clip) for clip in clips)
+    if recipe.fit_steps:
+        timbres = tuple(engine.fit(t, steps=recipe.fit_steps, cancel=cancel) for t in timbres)
+    mix = TimbreMix(timbres=timbres, weights=(1.0,) * len(timbres), one_instrument=len(timbres) > 1)
     settings = PreviewSettings(
-        mix=TimbreMix(timbres=timbres, weights=(1.0,) * len(timbres)),
+        mix=mix,
         velocity=recipe.velocity,
         seed=recipe.seed,
         variation=recipe.variation,

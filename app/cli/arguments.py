@@ -11,7 +11,7 @@ from typing import TypeVar
 from core.audio.pitch import parse_note, parse_notes
 from core.errors import ParameterError
 from core.export.base import FORMATS, choose_formats
-from core.inference.request import MAX_ORIGINAL_RANGE, ORIGINAL_RANGE
+from core.inference.request import MAX_FIT_STEPS, MAX_ORIGINAL_RANGE, ORIGINAL_RANGE
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -39,7 +39,9 @@ def add_render_arguments(parser: argparse.ArgumentParser) -> None:
 def add_sound_arguments(parser: argparse.ArgumentParser) -> None:
     """Samples and all that shapes the sound."""
     add = parser.add_argument
-    add("samples", nargs="+", metavar="SAMPLE", type=Path, help="one-shot; several are morphed")
+    add("samples", nargs="+", metavar="SAMPLE", type=Path,
+        help="one-shot; several are morphed, or pooled")  # fmt: skip
+    add("--pool", action="store_true", help="the SAMPLEs are notes of one instrument")
     add("--weights", metavar="W,...", type=_weights, help="share of each SAMPLE, e.g. 0.7,0.3")
     add("--root", metavar="NOTE,...", type=_roots, action="extend",
         help="root note of each SAMPLE: C4, 60, 60.2 or auto; one for all or one each")  # fmt: skip
@@ -63,6 +65,8 @@ def add_strength_arguments(parser: argparse.ArgumentParser) -> None:
     add("--original-range", metavar="0-24", type=number(0.0, MAX_ORIGINAL_RANGE),
         default=ORIGINAL_RANGE, help="semitones around the root that are the recording itself, "
         "shifted; 0 is the model alone (default: %(default)g)")  # fmt: skip
+    add("--fit", metavar="STEPS", type=integer(0, MAX_FIT_STEPS), default=0,
+        help="fit the model to each SAMPLE first, e.g. 5, which takes seconds (default: off)")  # fmt: skip
 
 
 def converter(parse: Callable[[str], T]) -> Callable[[str], T]:

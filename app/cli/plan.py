@@ -89,6 +89,10 @@ def check_pad(args: argparse.Namespace) -> None:
         raise ParameterError(
             f"--pad morphs between 2 to {MAX_PAD_SAMPLES} samples; got {len(args.samples)}."
         )
+    if args.pool:
+        raise ParameterError(
+            "--pool and --pad exclude each other: one instrument leaves nothing to morph between."
+        )
     if args.weights is not None:
         raise ParameterError(
             "--weights and --pad exclude each other: a pad has weights of its own at every point."

@@ -106,6 +106,14 @@ def checked_clips(args: argparse.Namespace) -> list[AudioClip]:
         raise ParameterError(
             f"--weights has {len(args.weights)} values for {n_samples} samples; give one for each."
         )
+    if args.pool and n_samples < 2:
+        raise ParameterError(
+            f"--pool joins notes of one instrument; got {n_samples} sample, so give two or more."
+        )
+    if args.pool and args.weights is not None:
+        raise ParameterError(
+            "--weights and --pool exclude each other: notes of one instrument count alike."
+        )
     if args.root is not None and len(args.root) not in (1, n_samples):
         raise ParameterError(
             f"--root has {len(args.root)} notes for {n_samples} samples; "
@@ -123,7 +131,11 @@ def listen(
     engine = load_engine(args.model, args.device)
     timbres = [engine.analyze(clip, root=root) for clip, root in zip(clips, roots, strict=True)]
     return engine, PreviewSettings(
-        mix=TimbreMix(timbres=tuple(timbres), weights=args.weights or (1.0,) * len(clips)),
+        mix=TimbreMix(
+            timbres=tuple(timbres),
+            weights=args.weights or (1.0,) * len(clips),
+            one_instrument=args.pool,
+        ),
         velocity=args.velocity,
         seed=args.seed,
         variation=args.variation,
@@ -133,9 +145,15 @@ def listen(
     )
 
 
-def prepare(
-    args: argparse.Namespace, clips: Sequence[AudioClip]
-) -> tuple[SynthesisEngine, RenderRequest]:
-    """Like :func:`listen`, with the notes asked for."""
-    engine, settings = listen(args, clips)
-    return engine, settings.request(args.notes)
+def fit(
+    engine: SynthesisEngine, settings: PreviewSettings, steps: int, cancel: threading.Event
+) -> PreviewSettings:
+    """Fit the model to every sample with progress on stderr; 0 steps leave it as it is."""
+    if not steps:
+        return settings
+    fitted = []
+    for timbre in settings.mix.timbres:
+        with progress("Fitting", "steps") as report:
+            fitted.append(engine.fit(timbre, steps=steps, progress=report, cancel=cancel))
+    mix = dataclasses.replace(settings.mix, timbres=tuple(fitted))
+    return dataclasses.replace(settings, mix=mix)

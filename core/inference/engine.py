@@ -5,9 +5,11 @@ waveforms → instrument. The networks are loaded once; the engine itself belong
 
 Paper: HyperGANStrument (arXiv 2401.04558, sections 3.1 and 3.4).
 
-Deviations: a mix of features is scaled back to unit mean square; what the model missed in a source
-is carried over to every note (see :func:`carry_over_of`); near its root a recording plays itself
-(see core/inference/original.py); every key is brought to the loudness of its source.
+Deviations: a mix of features is scaled back to unit mean square; the weight offsets of a mix are the
+weighted offsets of its sources, not H's of a first drawing of the mix (0.4 dB apart, as are two
+places 0.02 apart on the pad, for half the time); what the model missed in a source is carried over
+to every note (see :func:`carry_over_of`); near its root a recording plays itself (see
+core/inference/original.py); every key is brought to the loudness of its source.
 
 Shape legend: B batch, M mel bands, F frames, T samples, H feature width.
 """
@@ -17,9 +19,9 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -36,11 +38,19 @@ from core.audio.pitch import estimate_root
 from core.audio.signal import PRE_ROLL_S, fade, isolate_note
 from core.device import cpu_has_fast_bfloat16, is_out_of_memory, resolve_device
 from core.errors import DeviceError, ParameterError, RenderCancelled
+from core.inference.fitting import fit_offsets
 from core.inference.folded_generator import FoldedGenerator, FoldedWeights
 from core.inference.folded_vocoder import FoldedVocoder
+from core.inference.memory import keep_freed_memory
 from core.inference.model import Model, load_model
 from core.inference.original import plays_recording, recording_at, recording_share
-from core.inference.request import SOURCE_VELOCITY, RenderRequest, Timbre, TimbreMix
+from core.inference.request import (
+    MAX_FIT_STEPS,
+    SOURCE_VELOCITY,
+    RenderRequest,
+    Timbre,
+    TimbreMix,
+)
 from core.instrument import Instrument, Region, tile_zones
 from core.mel import MelSpectrogram
 from core.nn.ops import normalize_2nd_moment
@@ -80,8 +90,7 @@ class _Refined:
     key: str
     h: Tensor  # [1, H]
     weight_offsets: tuple[Tensor, ...]  # Δ times the strength asked for
-    carry_over: Tensor  # [M, F], normalised mel units
-    root_pitch: float  # fractional MIDI
+    carry_overs: Tensor  # [S, M, F] of the mix's timbres, normalised mel units
 
 
 class _RecentlyUsed(Generic[EntryT]):
@@ -142,7 +151,7 @@ class SynthesisEngine:
         device: str = "auto",
         on_message: Callable[[str], None] | None = None,
     ) -> SynthesisEngine:
-        """Load a bundle onto a device.
+        """Load a bundle onto a device; from now on the process keeps the memory that notes free.
 
         Args:
             model: A ``.safetensors`` bundle; the shipped one if None.
@@ -154,6 +163,7 @@ class SynthesisEngine:
             DeviceError: The device does not exist.
         """
         wanted = resolve_device(device)
+        keep_freed_memory()
         return cls(load_model(model), wanted, on_message)
 
     @property
@@ -210,6 +220,43 @@ class SynthesisEngine:
             samples=padded[: len(note.samples)],
         )
 
+    def fit(
+        self,
+        timbre: Timbre,
+        *,
+        steps: int,
+        progress: Progress | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Timbre:
+        """Bring the model nearer to a recording than the hypernetwork does; takes seconds.
+
+        Args:
+            timbre: Of an analysed sample; one that was fitted before is fitted further.
+            steps: Steps of gradient descent, 1-200; more are more faithful to the recording.
+            progress: Called with steps done and steps in all, after every step.
+            cancel: Checked before every step.
+
+        Returns:
+            The timbre with what was fitted: the same every time on the same machine.
+
+        Raises:
+            ParameterError: `steps` is out of range.
+            RenderCancelled: `cancel` was set; nothing is kept.
+            DeviceError: Memory ran out even on the CPU.
+        """
+        if not 1 <= steps <= MAX_FIT_STEPS:
+            raise ParameterError(
+                f"{steps} steps of fitting are outside 1-{MAX_FIT_STEPS}; 5 are a good start."
+            )
+        changes = self._attempt(partial(self._fit, timbre, steps, progress, cancel))
+        fitted = tuple(change.cpu().numpy() for change in changes)
+        if timbre.fitted:
+            fitted = tuple(np.add(*layer) for layer in zip(timbre.fitted, fitted, strict=True))
+        digest = hashlib.sha256(timbre.content_hash.encode())
+        for layer in fitted:
+            digest.update(layer.tobytes())
+        return replace(timbre, content_hash=digest.hexdigest(), fitted=fitted)
+
     def nearest_instruments(self, timbre: Timbre, count: int = 3) -> list[tuple[str, float]]:
         """Training instruments whose features are nearest.
 
@@ -257,15 +304,16 @@ class SynthesisEngine:
             DeviceError: Memory ran out even on the CPU.
         """
         notes = request.notes
-        length = _length_samples(request.mix, self.sample_rate, self._model.mel.n_samples)
-        loudness_db = _weighted([t.loudness_db for t in request.mix.timbres], request.mix)
         rendered: list[NDArray[np.float32]] = []
         for first in range(0, len(notes), NOTES_PER_BATCH):
             if cancel is not None and cancel.is_set():
                 raise RenderCancelled("Rendering was cancelled; no note was kept.")
             batch = notes[first : first + NOTES_PER_BATCH]
-            audio = self._attempt(partial(self._render_batch, request, batch, length))
-            rendered += [_finish(a, loudness_db, self.sample_rate) for a in audio]
+            audio = self._attempt(partial(self._render_batch, request, batch))
+            for note, samples in zip(batch, audio, strict=True):
+                mix = request.mix.at(note)
+                wanted_db = _weighted([t.loudness_db for t in mix.timbres], mix)
+                rendered.append(_finish(samples, wanted_db, self.sample_rate))
             if progress is not None:
                 progress(len(rendered), len(notes))
         zones = tile_zones(notes)
@@ -288,6 +336,7 @@ class SynthesisEngine:
         return {
             "model": self._model.content_hash[:12],
             "sources": "; ".join(sources),
+            "pooled": "yes" if request.mix.one_instrument else "no",
             "seed": str(request.seed),
             "variation": f"{request.variation:g}",
             "refinement": f"{request.refinement:g}",
@@ -357,12 +406,17 @@ class SynthesisEngine:
             weights,
         )
 
-    def _offsets(self, h: Tensor, pitch: float, strength: float) -> tuple[Tensor, ...]:
-        """Weight offsets of a timbre [1, H] whose source lies at `pitch`."""
+    def _offsets(
+        self, h: Tensor, pitch: float, strength: float, fitted: Sequence[NDArray[np.float32]]
+    ) -> tuple[Tensor, ...]:
+        """Weight offsets of a timbre [1, H] whose source lies at `pitch`, with what was fitted."""
         initial = self._draw(h, [pitch], SOURCE_VELOCITY, self._plain_weights)
         h_init = self._features(initial)
         with self._precision():
             offsets = self._model.hypernetwork(h, h_init)
+        if fitted:
+            changes = [torch.from_numpy(change).to(self._device) for change in fitted]
+            offsets = [one + change for one, change in zip(offsets, changes, strict=True)]
         return tuple(offset * strength for offset in offsets)
 
     def _refine(self, mix: TimbreMix, strength: float) -> _Refined:
@@ -373,14 +427,12 @@ class SynthesisEngine:
         key = f"{mix.key} {strength:.6f}"
 
         def blend() -> _Refined:
-            h = normalize_2nd_moment(sum_weighted([s.h for s in sources], mix.weights))
-            root = _weighted([t.root_pitch for t in mix.timbres], mix)
+            offsets = zip(*(s.weight_offsets for s in sources), strict=True)
             return _Refined(
                 key=key,
-                h=h,
-                weight_offsets=self._offsets(h, root, strength),
-                carry_over=sum_weighted([s.carry_over for s in sources], mix.weights),
-                root_pitch=root,
+                h=normalize_2nd_moment(sum_weighted([s.h for s in sources], mix.weights)),
+                weight_offsets=tuple(sum_weighted(layer, mix.weights) for layer in offsets),
+                carry_overs=torch.cat([s.carry_overs for s in sources]),
             )
 
         return self._kept.get(key, blend)
@@ -390,7 +442,7 @@ class SynthesisEngine:
 
         def refine() -> _Refined:
             h = torch.from_numpy(timbre.features)[None].to(self._device)
-            offsets = self._offsets(h, timbre.root_pitch, strength)
+            offsets = self._offsets(h, timbre.root_pitch, strength, timbre.fitted)
             weights = self._weights_kept.get(key, lambda: self._generator.fold(offsets))
             drawn = self._draw(h, [timbre.root_pitch], SOURCE_VELOCITY, weights)[0]
             source = torch.from_numpy(timbre.mel).to(self._device)
@@ -398,31 +450,55 @@ class SynthesisEngine:
                 key=key,
                 h=h,
                 weight_offsets=offsets,
-                carry_over=carry_over_of(source, drawn),
-                root_pitch=timbre.root_pitch,
+                carry_overs=carry_over_of(source, drawn)[None],
             )
 
         return self._kept.get(key, refine)
 
+    def _fit(
+        self,
+        timbre: Timbre,
+        steps: int,
+        progress: Progress | None,
+        cancel: threading.Event | None,
+    ) -> list[Tensor]:
+        """What brings the model nearer to a timbre: Δ [O, I] of each layer."""
+        with torch.inference_mode():
+            h = torch.from_numpy(timbre.features)[None].to(self._device)
+            offsets = self._offsets(h, timbre.root_pitch, 1.0, timbre.fitted)
+        # Tensors made in inference mode cannot take part in gradients, their copies can.
+        return fit_offsets(
+            self._model.generator,
+            h.clone(),
+            [offset.float().clone() for offset in offsets],
+            torch.from_numpy(timbre.mel).to(self._device),
+            timbre.root_pitch,
+            steps=steps,
+            precision=self._precision,
+            progress=progress,
+            cancel=cancel,
+        )
+
     @torch.inference_mode()
     def _render_batch(
-        self, request: RenderRequest, notes: Sequence[int], n_samples: int
-    ) -> NDArray[np.float32]:
-        """The first samples [B, T] of some notes."""
+        self, request: RenderRequest, notes: Sequence[int]
+    ) -> list[NDArray[np.float32]]:
+        """Some notes [T], each as long as it is to be."""
+        lengths = {note: self._length_samples(request, note) for note in notes}
         drawn = [note for note in notes if not plays_recording(request, note)]
-        audio = dict(zip(drawn, self._render_drawn(request, drawn, n_samples), strict=True))
+        audio = dict(zip(drawn, self._render_drawn(request, drawn, lengths), strict=True))
         for note in set(notes) - set(drawn):
-            recording = recording_at(request.mix.timbres[0], note, self.sample_rate)
-            audio[note] = np.zeros(n_samples, np.float32)
-            audio[note][: len(recording)] = recording[:n_samples]
-        return np.stack([audio[note] for note in notes])
+            recording = recording_at(request.mix.nearest(note), note, self.sample_rate)
+            audio[note] = np.zeros(lengths[note], np.float32)
+            audio[note][: len(recording)] = recording[: lengths[note]]
+        return [audio[note] for note in notes]
 
     def _render_drawn(
-        self, request: RenderRequest, notes: Sequence[int], n_samples: int
-    ) -> NDArray[np.float32]:
-        """The first samples [B, T] of notes that the networks render."""
+        self, request: RenderRequest, notes: Sequence[int], lengths: Mapping[int, int]
+    ) -> list[NDArray[np.float32]]:
+        """Notes [T] that the networks render, of the lengths named."""
         if not notes:
-            return np.zeros((0, n_samples), np.float32)
+            return []
         pitches = torch.tensor(notes, dtype=torch.float32, device=self._device)
         noise = torch.stack(
             [
@@ -434,17 +510,29 @@ class SynthesisEngine:
             ]
         )
         mels = self._mels(request, notes)
-        audio = self._vocoder.render(mels, pitches, noise.to(self._device), n_samples)
-        return audio.cpu().numpy()
+        longest = max(lengths[note] for note in notes)
+        audio = self._vocoder.render(mels, pitches, noise.to(self._device), longest).cpu().numpy()
+        return [samples[: lengths[note]] for note, samples in zip(notes, audio, strict=True)]
+
+    def _length_samples(self, request: RenderRequest, note: int) -> int:
+        """A recording keeps its length; what is drawn is as long as what it is drawn from."""
+        mix = request.mix.at(note)
+        length_s = _weighted([t.length_s for t in mix.timbres], mix)
+        if plays_recording(request, note):
+            length_s = mix.nearest(note).length_s
+        return min(self._model.mel.n_samples, max(1, round(length_s * self.sample_rate)))
 
     def _mels(self, request: RenderRequest, notes: Sequence[int]) -> Tensor:
         """Mels [B, M, F]: drawn by the generator, brought nearer to the recordings."""
+        if request.mix.one_instrument:  # each note is of another mix
+            parts = [replace(request, mix=request.mix.at(note), notes=(note,)) for note in notes]
+            return torch.cat([self._mels(part, part.notes) for part in parts])
         refined = self._refine(request.mix, request.refinement)
         weights = self._weights_kept.get(
             refined.key, lambda: self._generator.fold(refined.weight_offsets)
         )
-        shares = [request.carry_over * carry_over_share(n - refined.root_pitch) for n in notes]
-        carried = torch.tensor(shares, device=self._device)[:, None, None] * refined.carry_over
+        shares = torch.tensor([_carry_over_shares(request, note) for note in notes])
+        carried = torch.einsum("bs,smf->bmf", shares.to(self._device), refined.carry_overs)
         generator = torch.Generator().manual_seed(request.seed % 2**63)
         z = torch.randn(1, self._model.generator.config.z_dim, generator=generator)
         z = z * request.variation
@@ -512,9 +600,21 @@ def carry_over_share(semitones: float) -> float:
     return 1.0 - (1.0 - least) * way
 
 
+def _carry_over_shares(request: RenderRequest, note: int) -> list[float]:
+    """How much of each timbre's carry-over a note gets."""
+    mix = request.mix
+    return [
+        request.carry_over * weight * carry_over_share(note - timbre.root_pitch)
+        for timbre, weight in zip(mix.timbres, mix.weights, strict=True)
+    ]
+
+
 def sum_weighted(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
     """Σ wᵢ · tensorᵢ of tensors of one shape."""
-    return torch.stack([w * t for w, t in zip(weights, tensors, strict=True)]).sum(dim=0)
+    total = tensors[0] * weights[0]
+    for tensor, weight in zip(tensors[1:], weights[1:], strict=True):
+        total.add_(tensor, alpha=weight)
+    return total
 
 
 def _weighted(values: Sequence[float], mix: TimbreMix) -> float:
@@ -524,11 +624,6 @@ def _weighted(values: Sequence[float], mix: TimbreMix) -> float:
 def _note_seed(request: RenderRequest, note: int) -> int:
     """A noise seed of its own for every note, whatever batch it is rendered in."""
     return (request.seed * 128 + note) % 2**63
-
-
-def _length_samples(mix: TimbreMix, sample_rate: int, longest: int) -> int:
-    length_s = _weighted([timbre.length_s for timbre in mix.timbres], mix)
-    return min(longest, max(1, round(length_s * sample_rate)))
 
 
 def _finish(

@@ -1,9 +1,9 @@
 """The recording itself near its root, the model far from it.
 
 A recording shifted by a few semitones is nearer to the true note than anything the model draws, and
-its attack is the real one; an octave away its partials and formants are wrong. So the keys around a
-single source's root play the recording, shifted; beyond, its spectrum is blended into the model's
-with a share that falls with distance and is larger in the attack.
+its attack is the real one; an octave away its partials and formants are wrong. So the keys around the
+root of a single source, or of each note of one instrument, play the recording, shifted; beyond, its
+spectrum is blended into the model's with a share that falls with distance and is larger in the attack.
 
 Measured on the validation split (training/README.md): half of the shifted recording in the mel takes
 1 to 2 dB from the distance to the true note at 6 to 29 semitones and a quarter from the attack error.
@@ -29,11 +29,12 @@ ATTACK_S = 0.1
 
 
 def plays_recording(request: RenderRequest, note: int) -> bool:
-    """Whether a key is the recording itself: one source, near its root, played as it was."""
-    varied = request.variation > 0.0 or request.velocity != SOURCE_VELOCITY
-    if len(request.mix.timbres) > 1 or varied:
+    """Whether a key is the nearest recording itself: near its root, played as it was, not mixed."""
+    mix = request.mix
+    is_mixed = len(mix.timbres) > 1 and not mix.one_instrument
+    if is_mixed or request.variation > 0.0 or request.velocity != SOURCE_VELOCITY:
         return False
-    (timbre,) = request.mix.timbres
+    timbre = mix.nearest(note)
     is_near = abs(note - timbre.root_pitch) <= request.original_range
     return bool(timbre.samples.size) and request.original_range > 0.0 and is_near
 

@@ -1,6 +1,6 @@
 """What a render is asked for, and what analysis found: frozen values that travel between threads.
 
-Shape legend: T samples, M mel bands, F frames, H timbre-feature width.
+Shape legend: T samples, M mel bands, F frames, H timbre-feature width, O/I channels of a layer.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ ORIGINAL_RANGE = 7.0
 """Semitones around its root in which a recording, shifted, is nearer to the true note than the
 model is: measured on the validation split, see training/README.md."""
 MAX_ORIGINAL_RANGE = 24.0
+MAX_FIT_STEPS = 200
+"""Most steps of fitting the model to a recording."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -31,7 +33,7 @@ class Timbre:
     name: str
     """Display name, usually the file's stem."""
     content_hash: str
-    """SHA-256 (hex) of the analysed audio, root pitch and model hash."""
+    """SHA-256 (hex) of the analysed audio, root pitch, model hash and what was fitted."""
     root_pitch: float
     """Fractional MIDI note of the recording, e.g. 60.2 = C4 + 20 cents."""
     pitch_confidence: float
@@ -50,6 +52,9 @@ class Timbre:
     """Loudness of its loudest 400 ms at a peak of -1 dBFS (core.audio.loudness)."""
     samples: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
     """The note itself from its onset, peak-normalised, [T]; empty where there is none to play."""
+    fitted: tuple[NDArray[np.float32], ...] = ()
+    """Weight offsets beyond the hypernetwork's, [O, I] for each modulated layer of the generator;
+    empty where none were fitted (core/inference/fitting.py)."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Timbre) and self.content_hash == other.content_hash
@@ -64,6 +69,9 @@ class TimbreMix:
 
     timbres: tuple[Timbre, ...]
     weights: tuple[float, ...]
+    one_instrument: bool = False
+    """The timbres are notes of one instrument, of equal weight: every key is made of the notes next
+    to it, see :meth:`at`."""
 
     def __post_init__(self) -> None:
         if not self.timbres:
@@ -79,7 +87,36 @@ class TimbreMix:
                 f"Weights {self.weights} cannot be used; give numbers of 0 or more, "
                 "at least one above 0."
             )
+        if self.one_instrument and len(self.timbres) < 2:
+            raise ParameterError("Only one note of an instrument was given; pool two or more.")
+        if self.one_instrument and len(set(self.weights)) > 1:
+            raise ParameterError(
+                f"Weights {self.weights} were given for notes of one instrument, which count alike; "
+                "leave them out, or do not pool."
+            )
         object.__setattr__(self, "weights", tuple(float(w) / total for w in self.weights))
+
+    def at(self, pitch: float) -> TimbreMix:
+        """What a key is a mix of: of one instrument the two notes around it, by their nearness.
+
+        Below the lowest note it is that one alone, above the highest likewise. A mix that is no
+        instrument is the same at every key.
+
+        Args:
+            pitch: Fractional MIDI note.
+        """
+        if not self.one_instrument:
+            return self
+        timbres = sorted(self.timbres, key=lambda timbre: timbre.root_pitch)
+        places = range(len(timbres))
+        place = float(np.interp(pitch, [timbre.root_pitch for timbre in timbres], places))
+        shares = [(timbre, 1.0 - abs(place - i)) for i, timbre in enumerate(timbres)]
+        heard = [(timbre, share) for timbre, share in shares if share > 0.0]
+        return TimbreMix(timbres=tuple(t for t, _ in heard), weights=tuple(w for _, w in heard))
+
+    def nearest(self, pitch: float) -> Timbre:
+        """The timbre whose root lies nearest to a fractional MIDI note."""
+        return min(self.timbres, key=lambda timbre: abs(timbre.root_pitch - pitch))
 
     @property
     def key(self) -> str:
@@ -88,6 +125,8 @@ class TimbreMix:
             f"{timbre.content_hash}:{weight:.9f}"
             for timbre, weight in zip(self.timbres, self.weights, strict=True)
         ]
+        if self.one_instrument:
+            parts.append("one instrument")
         return hashlib.sha256("|".join(parts).encode()).hexdigest()
 
 
@@ -109,8 +148,9 @@ class RenderRequest:
     carry_over: float = 1.0
     """How much of what the model missed in the source is added back, 0 to 1."""
     original_range: float = ORIGINAL_RANGE
-    """Semitones around the root, 0–24, in which a single source's keys are the recording itself,
-    shifted; beyond them its spectrum fades into the model's. 0 is the model alone."""
+    """Semitones around the root, 0–24, in which keys of a single source, or of the nearest note of
+    one instrument, are the recording itself, shifted; beyond them its spectrum fades into the
+    model's. 0 is the model alone."""
 
     def __post_init__(self) -> None:
         bad = [note for note in self.notes if not 0 <= note <= 127]

@@ -1,7 +1,7 @@
 """The render service: one thread that owns the engine and always works on what matters most.
 
-Notes of the newest timbre are rendered in small batches: keys that are held, then keys played
-lately, then visible ones, then the rest. Between two batches everything is looked at anew, so
+Notes of the newest timbre are rendered: first keys that are held, a chord at once, then one by one
+keys played lately, visible ones and the rest. After each batch everything is looked at anew, so
 nothing queues up behind a pad that is being dragged. Long work (an export) runs on the same thread
 and lets the held keys go first each time it reports progress.
 
@@ -33,11 +33,9 @@ if TYPE_CHECKING:
 
 HELD_PER_BATCH = 4
 """Most held keys rendered at once: a chord moves together."""
-NOTES_PER_BATCH = 2
-"""Notes nobody holds rendered at once: a key pressed meanwhile waits that long."""
 RECENT_KEPT = 12
 """How many of the keys played last go before the visible ones."""
-REST_S = 2.0
+REST_S = 10.0
 """Without work for so long, the service gives freed memory back, seconds."""
 CACHE_BYTES = 256 * 2**20
 """Rendered notes kept: about five timbres of 88 notes of 3 s."""
@@ -214,13 +212,11 @@ class _Target:
         self.key = settings.key
         self.wanted = tuple(notes)
         self.pending = dict.fromkeys(notes)  # an ordered set of what is still to be delivered
-        self.is_fresh = True  # nothing was rendered yet
 
     def inherit(self, previous: _Target) -> None:
         """Leave out what was delivered already where the settings are the same."""
         if previous.key != self.key:
             return
-        self.is_fresh = previous.is_fresh
         for note in previous.wanted:
             if note not in previous.pending:
                 self.pending.pop(note, None)
@@ -462,14 +458,12 @@ class RenderService:
             target = self._target
             if target is None or not target.pending:
                 return None
-            held = [note for note in self._in_order(target) if note in self._held]
-            if held:
-                notes = held[:HELD_PER_BATCH]
-            elif held_only:
+            in_order = self._in_order(target)
+            held = [note for note in in_order if note in self._held]
+            if held_only and not held:
                 return None
-            else:
-                notes = self._in_order(target)[: 1 if target.is_fresh else NOTES_PER_BATCH]
-            target.is_fresh = False
+            # Alone, a note nobody holds keeps a key or a pad that moves meanwhile waiting least.
+            notes = held[:HELD_PER_BATCH] or in_order[:1]
             self._turns += 1
             self._last_turn.update(dict.fromkeys(notes, self._turns))
             return target, tuple(notes)

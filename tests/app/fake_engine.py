@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +25,10 @@ class FakeEngine:
     def __init__(self) -> None:
         self.model_info: dict[str, object] = {"format_version": 1, "licence": "none", "corpus": []}
         self.requests: list[RenderRequest] = []
+        self.fits: list[int] = []
         self.loaded: list[tuple[Path | None, str]] = []
         self.before_note: Callable[[int], None] = lambda note: None
+        self.before_fit: Callable[[], None] = lambda: None
 
     def load(
         self,
@@ -53,6 +56,22 @@ class FakeEngine:
             length_s=clip.length_s,
             loudness_db=-20.0,
         )
+
+    def fit(
+        self,
+        timbre: Timbre,
+        *,
+        steps: int,
+        progress: Callable[[int, int], None] | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Timbre:
+        self.fits.append(steps)
+        self.before_fit()
+        if cancel is not None and cancel.is_set():
+            raise RenderCancelled("Fitting was cancelled.")
+        if progress is not None:
+            progress(steps, steps)
+        return replace(timbre, fitted=(np.ones((1, 1), np.float32),))
 
     def nearest_instruments(self, timbre: Timbre, count: int = 3) -> list[tuple[str, float]]:
         return [("glockenspiel", 0.91), ("celesta", 0.8), ("vibraphone", 0.7)][:count]

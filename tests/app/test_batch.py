@@ -89,6 +89,10 @@ def test_each_file_and_each_folder_becomes_an_instrument(
     assert all((tmp_path / "out" / file).is_file() for line in report for file in line["files"])
     mixes = {request.mix.timbres[0].name: request.mix.weights for request in in_process.requests}
     assert mixes["note 0"] == pytest.approx((1 / 3,) * 3)
+    pooled = {
+        request.mix.timbres[0].name: request.mix.one_instrument for request in in_process.requests
+    }
+    assert pooled == {"bell": False, "note 0": True, "drum": False}
     assert len(in_process.loaded) == 1
 
 
@@ -108,6 +112,9 @@ def test_what_is_done_is_not_done_again(
     in_process.requests.clear()
     assert run(sounds, out, "--seed", "3") == 0
     assert len(in_process.requests) == 3
+    assert in_process.fits == []
+    assert run(sounds, out, "--seed", "3", "--fit", "9") == 0
+    assert in_process.fits == [9] * 5
 
 
 def test_a_bad_sound_does_not_stop_the_others(

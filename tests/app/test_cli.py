@@ -79,6 +79,36 @@ def test_everything_asked_for_reaches_the_engine(
     assert (tmp_path / "out" / "bell-pluck.sfz").exists()
 
 
+@pytest.mark.parametrize("verb", ["render", "export --format sfz"])
+def test_notes_of_one_instrument_are_pooled(
+    engine: FakeEngine, bell: Path, pluck: Path, tmp_path: Path, verb: str
+) -> None:
+    command = f"{verb} {bell} {pluck} --pool --root C3,C4 --notes 60 --out {tmp_path / 'out'}"
+    assert main(command.split()) == 0
+    (request,) = engine.requests
+    assert request.mix.one_instrument
+    assert [timbre.root_pitch for timbre in request.mix.timbres] == [48, 60]
+    assert engine.fits == []
+
+
+@pytest.mark.parametrize("verb", ["render", "export --format sfz"])
+def test_samples_are_fitted_before_they_are_rendered(
+    engine: FakeEngine, bell: Path, tmp_path: Path, verb: str
+) -> None:
+    command = f"{verb} {bell} --fit 7 --notes 60,61 --out {tmp_path / 'out'}"
+    assert main(command.split()) == 0
+    assert engine.fits == [7]
+    assert all(timbre.fitted for timbre in engine.requests[0].mix.timbres)
+
+
+def test_a_signal_cancels_a_fit(engine: FakeEngine, bell: Path, tmp_path: Path) -> None:
+    engine.before_fit = lambda: os.kill(os.getpid(), signal.SIGINT)
+    out = tmp_path / "out"
+    assert main(f"render {bell} --fit 7 --notes 60 --out {out}".split()) == 1
+    assert engine.requests == []
+    assert not out.exists()
+
+
 @pytest.mark.parametrize(
     ("root", "pitches"),
     [("60", [60, 60]), ("C4,auto", [60, 60.2]), ("auto", [60.2, 60.2]), ("61.5,A4", [61.5, 69])],
@@ -112,6 +142,16 @@ def test_roots_are_for_all_or_for_each(
         ("render {bell} --notes 60 --out {out} --seed -3", "--seed"),
         ("render {bell} --notes 60 --out {out} --variation 3", "'3' is no number from 0 to 2"),
         ("render {bell} --notes 60 --out {out} --carry-over 1.5", "'1.5' is no number from 0 to 1"),
+        ("render {bell} --notes 60 --out {out} --pool", "got 1 sample, so give two or more"),
+        ("render {bell} {bell} --notes 60 --out {out} --pool --weights 1,2", "count alike"),
+        (
+            "export {bell} {bell} --format sfz --notes 60 --out {out} --pool --pad 2x1",
+            "--pool and --pad exclude each other",
+        ),
+        (
+            "render {bell} --notes 60 --out {out} --fit 201",
+            "'201' is no whole number from 0 to 200",
+        ),
         ("render {bell} --notes 60 --out {out} --device tpu", "'tpu'"),
         ("render {bell} --notes 60 --out {out} --colour red", "--colour"),
         ("render {bell} --notes 60 --out {out} --model {out}/none.safetensors", "none.safetensors"),

@@ -16,9 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from app.application import load_engine
 from app.audio.output_stream import OutputSettings, StreamKind, StreamState
 from app.audio.player import Player
 from app.audio.portaudio import BUFFERED_BLOCKS
+from app.workers.render_bridge import looped
 from core.inference.engine import SynthesisEngine
 from core.inference.request import Timbre, TimbreMix
 from core.inference.service import NoteReady, PreviewSettings, RenderService
@@ -74,7 +76,7 @@ def measure(model: Path | None, play_s: float = PLAY_S) -> Iterator[Row]:
     if missing:
         yield Row(measure="playing through a sound server", value=None, note=missing)
         return
-    engine = SynthesisEngine.load(model, "cpu")
+    engine = load_engine("cpu", model)
     timbres = tuple(engine.analyze(read_sample(name)) for name in ("pad", "bell"))
     with tempfile.TemporaryDirectory() as folder, pulse_server(Path(folder), RATE) as server:
         yield from _under_load(server, engine, timbres, play_s)
@@ -274,7 +276,8 @@ def _pad_to_zone(player: Player, engine: SynthesisEngine, timbres: Sequence[Timb
     arrived = threading.Event()
 
     def on_note(note: NoteReady) -> None:
-        player.set_zone(note.region, note.sample_rate)
+        ready = looped(note)
+        player.set_zone(ready.region, ready.sample_rate)
         arrived.set()
 
     service = RenderService(lambda: engine, on_note=on_note)

@@ -11,6 +11,7 @@ from training.studies.cost import study_cost
 from training.studies.interpolation import study_interpolation
 from training.studies.invariance import study_invariance
 from training.studies.out_of_distribution import study_out_of_distribution
+from training.studies.pooling import study_pooling
 from training.studies.sensitivity import study_sensitivity
 from training.tables import Table, publish_tables
 
@@ -46,5 +47,7 @@ def _tables(
             return study_interpolation(open_bundle(config, model), config.evaluate, out)
         case "invariance":
             return study_invariance(open_bundle(config, model), config.evaluate, out)
+        case "pooling":
+            return study_pooling(open_bundle(config, model), config.evaluate)
         case _:
             return study_out_of_distribution(open_bundle(config, model), config.evaluate)

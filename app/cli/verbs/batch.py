@@ -97,6 +97,7 @@ def _recipe(args: argparse.Namespace) -> Recipe:
         refinement=args.refinement,
         carry_over=args.carry_over,
         original_range=args.original_range,
+        fit_steps=args.fit,
         model=args.model,
         device=args.device,
     )

@@ -8,7 +8,7 @@ from app.cli.arguments import add_format_argument, add_render_arguments
 from app.cli.console import cancellable, failing_with
 from app.cli.plan import add_pad_argument, add_plan_arguments, check_pad, plan_of
 from app.cli.verbs.verify import verify_written
-from app.cli.work import build, build_morph, checked_clips, export, instrument_name, listen
+from app.cli.work import build, build_morph, checked_clips, export, fit, instrument_name, listen
 from core.export.base import check_export, openable
 
 SUMMARY = "write an instrument for samplers"
@@ -35,6 +35,7 @@ def run(args: argparse.Namespace) -> None:
         check_export(name, args.formats, args.out, force=args.force)
         engine, settings = listen(args, clips)
     with failing_with(1), cancellable() as cancel:
+        settings = fit(engine, settings, args.fit, cancel)
         instrument = (
             build(engine, settings, plan, name, cancel)
             if args.pad is None

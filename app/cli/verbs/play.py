@@ -21,7 +21,7 @@ from app.audio.portaudio import (
 )
 from app.cli.arguments import add_sound_arguments, integer
 from app.cli.console import cancellable, failing_with, tell
-from app.cli.work import build, checked_clips, instrument_name, listen
+from app.cli.work import build, checked_clips, fit, instrument_name, listen
 from core.audio.files import write_audio
 from core.errors import ParameterError, RenderCancelled
 from core.export.files import check_destination, publish
@@ -54,6 +54,7 @@ def run(args: argparse.Namespace) -> None:
             _check_target(args.out, force=args.force)
         engine, settings = listen(args, clips)
     with failing_with(1), cancellable() as cancel:
+        settings = fit(engine, settings, args.fit, cancel)
         plan = InstrumentPlan(notes=notes_of(events))
         instrument = build(engine, settings, plan, instrument_name(clips), cancel)
         sampler = Sampler(args.rate)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from app.cli.arguments import add_render_arguments
 from app.cli.console import cancellable, failing_with, tell
-from app.cli.work import checked_clips, instrument_name, prepare, render
+from app.cli.work import checked_clips, fit, instrument_name, listen, render
 from core.audio.pitch import note_name
 from core.errors import RenderCancelled
 from core.export.files import check_destination, publish, write_file
@@ -27,8 +27,9 @@ def run(args: argparse.Namespace) -> None:
     with failing_with(2):
         clips = checked_clips(args)
         check_destination(args.out, entries, force=args.force)
-        engine, request = prepare(args, clips)
+        engine, settings = listen(args, clips)
     with failing_with(1), cancellable() as cancel:
+        request = fit(engine, settings, args.fit, cancel).request(args.notes)
         instrument = render(engine, request, instrument_name(clips), cancel)
 
         def write(folder: Path) -> None:

@@ -393,13 +393,23 @@ def test_a_mix_is_refined_once_for_many_notes(fresh: Studio) -> None:
     notes = tuple(range(40, 40 + NOTES_PER_BATCH + 1))
     with Spy(fresh.model.hypernetwork, "forward") as spy:
         fresh.engine.render(RenderRequest(mix=mix, notes=notes, original_range=0.0))
-        assert spy.calls == 3  # each sound for its carry-over, and the mix
+        assert spy.calls == 2  # the mix takes what its sounds have
         for changes in ({"velocity": 30}, {"seed": 3}, {"variation": 1.0}, {"carry_over": 0.5}):
             request = RenderRequest(mix=mix, notes=(90,), original_range=0.0)
             fresh.engine.render(replace(request, **changes))  # type: ignore[arg-type]
-        assert spy.calls == 3
+        assert spy.calls == 2
         fresh.engine.render(RenderRequest(mix=mix, notes=(90,), refinement=0.5, original_range=0.0))
-        assert spy.calls == 6
+        assert spy.calls == 4
+
+
+def test_a_mix_has_the_weighted_offsets_of_its_sounds(studio: Studio) -> None:
+    mixed = studio.engine._refine(mix_of((studio.pluck, 3.0), (studio.pad, 1.0)), 1.0)
+    pluck, pad = (studio.engine._refine_timbre(t, 1.0) for t in (studio.pluck, studio.pad))
+    for offsets, ours, theirs in zip(
+        mixed.weight_offsets, pluck.weight_offsets, pad.weight_offsets, strict=True
+    ):
+        wanted = 0.75 * ours.double() + 0.25 * theirs.double()
+        assert float((offsets - wanted).abs().max()) <= 0.01 * float(wanted.abs().max())
 
 
 def test_the_cache_forgets_the_mix_not_used_for_longest(

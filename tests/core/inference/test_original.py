@@ -177,3 +177,54 @@ def test_the_share_falls_with_distance_without_a_jump() -> None:
 def test_impossible_ranges_are_named(pluck: Timbre, semitones: float) -> None:
     with pytest.raises(ParameterError, match="original_range"):
         replace(request_of(pluck, ROOT), original_range=semitones)
+
+
+# Several notes of one instrument
+
+
+@pytest.fixture(scope="module")
+def high_pluck(engine: SynthesisEngine) -> Timbre:
+    tone = harmonic_tone(880.0, 1.0, decay_s=0.3)
+    return engine.analyze(AudioClip(samples=tone[None], sample_rate=RATE, name="high"), root=81)
+
+
+def instrument_request(*timbres: Timbre, notes: tuple[int, ...]) -> RenderRequest:
+    mix = TimbreMix(timbres=timbres, weights=(1.0,) * len(timbres), one_instrument=True)
+    return RenderRequest(mix=mix, notes=notes)
+
+
+def test_keys_near_each_note_of_an_instrument_are_that_recording(
+    engine: SynthesisEngine, pluck: Timbre, high_pluck: Timbre
+) -> None:
+    for timbre, note in ((pluck, ROOT - 4), (high_pluck, 81 + 2)):
+        pooled = sound_of(engine, instrument_request(pluck, high_pluck, notes=(note,)))
+        np.testing.assert_array_equal(pooled, sound_of(engine, request_of(timbre, note)))
+
+
+def test_keys_between_the_notes_of_an_instrument_lie_between_them(
+    engine: SynthesisEngine, pluck: Timbre, high_pluck: Timbre
+) -> None:
+    notes = (65, 68, 71)
+    request = instrument_request(pluck, high_pluck, notes=notes)
+    assert not any(plays_recording(request, note) for note in notes)
+    lengths = [region.samples.shape[1] / RATE for region in engine.render(request).regions]
+    shares = [(81 - note) / (81 - ROOT) for note in notes]
+    expected = [s * pluck.length_s + (1 - s) * high_pluck.length_s for s in shares]
+    assert lengths == pytest.approx(expected, abs=0.001)
+    assert lengths == sorted(lengths, reverse=True)
+
+
+def test_with_more_notes_an_instrument_comes_nearer_to_the_truth(
+    engine: SynthesisEngine, pluck: Timbre, high_pluck: Timbre
+) -> None:
+    true = harmonic_tone(880.0 * 2 ** (10 / 12), 1.0, decay_s=0.3)
+    clip = AudioClip(samples=true[None], sample_rate=RATE, name="true")
+    truth = engine.analyze(clip, root=91).mel
+    one, two = (
+        float(np.sqrt(np.mean((mel_of(sound_of(engine, request)) - truth) ** 2)))
+        for request in (
+            request_of(pluck, 91),
+            instrument_request(pluck, high_pluck, notes=(91,)),
+        )
+    )
+    assert two < 0.8 * one

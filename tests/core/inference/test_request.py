@@ -93,3 +93,67 @@ def test_equal_requests_are_equal_and_hash_alike() -> None:
 def test_values_out_of_range_are_named(changes: dict[str, object], says: str) -> None:
     with pytest.raises(ParameterError, match=says):
         replace(REQUEST, **changes)  # type: ignore[arg-type]
+
+
+def note_at(root_pitch: float) -> Timbre:
+    return replace(timbre(f"at {root_pitch}"), root_pitch=root_pitch)
+
+
+def instrument_of(*roots: float) -> TimbreMix:
+    return TimbreMix(
+        timbres=tuple(note_at(root) for root in roots),
+        weights=(1.0,) * len(roots),
+        one_instrument=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("pitch", "shares"),
+    [
+        (30, {48: 1}),
+        (48, {48: 1}),
+        (51, {48: 0.75, 60: 0.25}),
+        (60, {60: 1}),
+        (66, {60: 0.5, 72: 0.5}),
+        (72, {72: 1}),
+        (127, {72: 1}),
+    ],
+)
+def test_a_key_is_a_mix_of_the_notes_next_to_it(pitch: int, shares: dict[float, float]) -> None:
+    mix = instrument_of(72, 48, 60).at(pitch)
+    roots = [timbre.root_pitch for timbre in mix.timbres]
+    assert dict(zip(roots, mix.weights, strict=True)) == pytest.approx(shares)
+    assert not mix.one_instrument
+
+
+PITCHES = st.integers(0, 12700).map(lambda cents: cents / 100)
+
+
+@given(roots=st.lists(PITCHES, min_size=2, max_size=6), pitch=PITCHES)
+def test_every_key_of_every_instrument_is_a_mix(roots: list[float], pitch: float) -> None:
+    mix = instrument_of(*roots)
+    least = min(abs(root - pitch) for root in roots)
+    assert abs(mix.nearest(pitch).root_pitch - pitch) == least
+    assert 1 <= len(mix.at(pitch).timbres) <= 2
+    assert min(abs(timbre.root_pitch - pitch) for timbre in mix.at(pitch).timbres) == least
+
+
+def test_a_morph_is_the_same_at_every_key() -> None:
+    assert MIX.at(20.0) is MIX
+
+
+def test_notes_of_one_instrument_are_another_mix_than_a_morph() -> None:
+    morph = TimbreMix(timbres=(note_at(48), note_at(60)), weights=(1.0, 1.0))
+    assert instrument_of(48, 60).key != morph.key
+
+
+@pytest.mark.parametrize(
+    ("count", "weights", "says"),
+    [(1, (1.0,), "pool two or more"), (2, (2.0, 1.0), "count alike")],
+)
+def test_what_is_no_instrument_is_refused(
+    count: int, weights: tuple[float, ...], says: str
+) -> None:
+    timbres = tuple(note_at(60 + index) for index in range(count))
+    with pytest.raises(ParameterError, match=says):
+        TimbreMix(timbres=timbres, weights=weights, one_instrument=True)

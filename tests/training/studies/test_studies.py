@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from training.studies.foreign_sounds import foreign_sounds
 from training.studies.interpolation import WEIGHTS, study_interpolation
 from training.studies.invariance import study_invariance
 from training.studies.out_of_distribution import study_out_of_distribution
+from training.studies.pooling import GIVEN, draw_cases, study_pooling
 from training.studies.sensitivity import study_sensitivity
 from training.tables import Table
 from training.workbench import Workbench
@@ -78,6 +80,29 @@ def test_interpolation_has_a_line_for_every_weight(bench: Workbench, tmp_path: P
     assert [line[0] for line in tables[0].lines] == [f"{weight:g}" for weight in WEIGHTS]
     assert {line[1] for line in tables[0].lines} == {"6"}  # two pairs at three notes
     assert (tmp_path / "interpolation.png").is_file()
+
+
+def test_pooling_compares_the_same_notes_however_many_are_given(bench: Workbench) -> None:
+    tables = study_pooling(bench, FEW)
+    assert [table.lines[-1][0] for table in tables] == ["any", "any"]
+    for table in tables:
+        counts = [
+            [int(found) for cell in line[1:] for found in re.findall(r"\((\d+)\)", cell)]
+            for line in table.lines
+        ]
+        assert len(set(counts[-1])) == 1
+        assert len(counts[-1]) == len(GIVEN)
+        assert sum(sum(line) for line in counts[:-1]) == sum(counts[-1])
+
+
+def test_pooling_never_compares_with_a_note_that_was_given(bench: Workbench) -> None:
+    cases = draw_cases(bench, np.random.default_rng(0), 9)
+    assert len(cases) == 3  # each instrument once
+    for case in cases:
+        given = {timbre.root_pitch for timbre in case.timbres}
+        assert len(given) == max(GIVEN)
+        assert not given & set(bench.split.midi_pitch[case.targets].tolist())
+        assert len({bench.split.instrument[index] for index in case.targets}) == 1
 
 
 def test_cost_times_every_batch_and_length(
@@ -174,5 +199,5 @@ def test_a_study_leaves_its_tables_in_the_runs_folder(
     run_dir = tmp_path / "mine"
     words = ["study", "ablations", "--config", str(config), "--run-dir", str(run_dir)]
     assert command_line.main(words) == 0
-    assert "not built" in (run_dir / "study" / "ablations.md").read_text(encoding="utf-8")
+    assert "mels-into-h" in (run_dir / "study" / "ablations.md").read_text(encoding="utf-8")
     assert "Ablations" in capsys.readouterr().out

@@ -1,0 +1,136 @@
+"""Study `pooling`: what a second and a third note of one instrument are worth.
+
+Of each instrument some notes are given in an order drawn by chance, all others are true notes to
+compare with: so more notes help by lying nearer, and by standing on both sides. The first table has
+what a user hears; the second the model with carry-over alone, in which no recording sounds.
+
+Shape legend: N notes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.inference.request import ORIGINAL_RANGE, SOURCE_VELOCITY, RenderRequest, Timbre, TimbreMix
+from training.data.dataset import step_rng
+from training.metrics.note_distance import log_mel_rmse_db, timbre_distance_db
+from training.stages.contest import is_whole_note
+from training.stages.evaluate import EvaluateConfig
+from training.tables import Table
+from training.workbench import Workbench
+
+GIVEN = (1, 2, 3)
+"""Notes given."""
+TARGETS = 8
+"""Most true notes of an instrument that are compared with."""
+LEAST_TARGETS = 4
+"""Fewest."""
+BINS = ((0, 5), (6, 11), (12, 17), (18, 29), (30, 127))
+"""Semitones to the nearest note given, both ends included."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Case:
+    """One instrument."""
+
+    timbres: tuple[Timbre, ...]
+    """Notes to give, in this order."""
+    targets: NDArray[np.int64]
+    """Notes to compare with: indices into the split, [N]."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Heard:
+    """Rendered notes beside the true ones."""
+
+    semitones: NDArray[np.float64]
+    """To the nearest note given, [N]."""
+    rmse_db: NDArray[np.float32]
+    """Log-mel RMSE, [N]."""
+    timbre_db: NDArray[np.float64]
+    """Distance of the spectral envelopes, [N]."""
+
+
+def study_pooling(bench: Workbench, config: EvaluateConfig) -> list[Table]:
+    """Give one to three notes of `neighbour_instruments` × 2 instruments, render the others."""
+    rng = step_rng(config.seed, 0, 23)
+    cases = draw_cases(bench, rng, 2 * config.neighbour_instruments)
+    return [
+        _table(title, {count: _hear(bench, cases, count, original) for count in GIVEN})
+        for title, original in (
+            ("The instrument a user gets", ORIGINAL_RANGE),
+            ("The model with carry-over alone", 0.0),
+        )
+    ]
+
+
+def draw_cases(bench: Workbench, rng: np.random.Generator, count: int) -> list[Case]:
+    """Draw instruments that have enough notes, each at most once.
+
+    Args:
+        bench: True notes, and the engine that listens to those given.
+        rng: Draws instruments and notes.
+        count: Most instruments.
+    """
+    split = bench.split
+    is_usable = is_whole_note(split) & (split.velocity == SOURCE_VELOCITY)
+    instruments = []
+    for own in split.notes_of:
+        notes = own[is_usable[own]]
+        _, first = np.unique(np.round(split.midi_pitch[notes]), return_index=True)
+        if len(first) >= max(GIVEN) + LEAST_TARGETS:
+            instruments.append(notes[first])
+    cases = []
+    for number in rng.permutation(len(instruments))[:count]:
+        notes = rng.permutation(instruments[number])
+        timbres = tuple(bench.analyze(int(index)) for index in notes[: max(GIVEN)])
+        cases.append(Case(timbres=timbres, targets=notes[max(GIVEN) :][:TARGETS]))
+    return cases
+
+
+def _hear(bench: Workbench, cases: Sequence[Case], count: int, original_range: float) -> Heard:
+    """Render the notes to compare with from the first notes given of each instrument."""
+    pitches = bench.split.midi_pitch
+    semitones, sounds = [], []
+    for case in cases:
+        timbres = case.timbres[:count]
+        mix = TimbreMix(timbres=timbres, weights=(1.0,) * count, one_instrument=count > 1)
+        notes = tuple(int(note) for note in np.round(pitches[case.targets]))
+        request = RenderRequest(mix=mix, notes=notes, original_range=original_range)
+        sounds += [bench.whole_note(r.samples) for r in bench.engine.render(request).regions]
+        roots = np.array([timbre.root_pitch for timbre in timbres])
+        semitones.append(np.abs(pitches[case.targets][:, None] - roots).min(axis=1))
+    ours = bench.mels_of(sounds)
+    true = bench.split.mels(np.concatenate([case.targets for case in cases]))
+    return Heard(
+        semitones=np.concatenate(semitones),
+        rmse_db=log_mel_rmse_db(ours, true, bench.unit_db),
+        timbre_db=timbre_distance_db(ours, true, bench.unit_db),
+    )
+
+
+def _table(title: str, heard: dict[int, Heard]) -> Table:
+    lines = []
+    for low, high in (*BINS, (0, BINS[-1][1])):
+        cells = []
+        for notes in heard.values():
+            inside = (notes.semitones > low - 0.5) & (notes.semitones < high + 0.5)
+            found = int(inside.sum())
+            rmse, timbre = notes.rmse_db[inside], notes.timbre_db[inside]
+            cells.append(
+                f"{rmse.mean():.2f} / {timbre.mean():.2f} ({found})" if found else "none there"
+            )
+        name = "any" if (low, high) == (0, BINS[-1][1]) else f"{low}-{high}"
+        lines.append((name, *cells))
+    return Table(
+        title=f"{title}: log-mel RMSE / timbre distance to the true note, dB (notes)",
+        header=(
+            "semitones to the nearest note given",
+            *(f"{count} given" if count > 1 else "1 note given" for count in heard),
+        ),
+        lines=tuple(lines),
+    )
