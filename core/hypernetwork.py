@@ -2,12 +2,14 @@
 
 Paper: HyperGANStrument (arXiv 2401.04558, section 3): H(h, h_init) is a shallow MLP followed by one
 refinement block per modulated layer; the generator's weights become θ · (1 + Δ) as in HyperStyle
-(arXiv 2111.15666, eq. 4). Its input is features, never mels.
+(arXiv 2111.15666, eq. 4). Its input is features, never mels: those are HyperStyle's choice, kept as
+an ablation that the studies run and the engine refuses.
 
 Deviations: Δ of a layer is a product of two thin matrices (rank given in the config) instead of a
 full one, which keeps H a few million parameters; all modulated layers get offsets, the outputs too.
 
-Shape legend: T timbres, H feature width, O/I channels of a layer, R rank.
+Shape legend: T timbres, H feature width, M mel bands, F frames, C channels, O/I channels of a layer,
+R rank.
 """
 
 from __future__ import annotations
@@ -19,10 +21,16 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from core.errors import ParameterError
-from core.nn.layers import FullyConnectedLayer, LayerSpec
+from core.nn.layers import Conv2dLayer, FullyConnectedLayer, LayerSpec
 from core.nn.ops import check_shape
+
+FEATURES, MELS = "features", "mels"
+"""What H may read."""
+ENCODER_BANDS = 4
+"""Rows that the encoder of mels keeps of the frequency axis."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,10 +45,23 @@ class HypernetworkConfig:
     """Depth of the shared MLP."""
     rank: int = 4
     """Rank R of a layer's offsets."""
+    input: str = FEATURES
+    """What H reads of the source and of its first rendering: ``features``, or ``mels`` (ablation)."""
+    encoder_channels: tuple[int, ...] = (32, 64, 96, 128, 192)
+    """Channels of the encoder of mels after each halving."""
 
     def __post_init__(self) -> None:
+        if self.input not in (FEATURES, MELS):
+            raise ParameterError(f"input = '{self.input}' must be '{FEATURES}' or '{MELS}'.")
+        if not self.encoder_channels:
+            raise ParameterError("encoder_channels is empty; give at least one width.")
         if self.rank < 1:
             raise ParameterError(f"rank = {self.rank} must be at least 1.")
+
+    @property
+    def reads_mels(self) -> bool:
+        """Whether H reads mels in place of features."""
+        return self.input == MELS
 
 
 class RefinementBlock(nn.Module):
@@ -66,6 +87,33 @@ class RefinementBlock(nn.Module):
         return torch.bmm(left, right) / math.sqrt(self.rank)
 
 
+class MelEncoder(nn.Module):
+    """A source and its first rendering, both as mels, to one vector (HyperStyle, section 3).
+
+    Args:
+        channels: C after each halving of both axes.
+    """
+
+    def __init__(self, channels: Sequence[int]) -> None:
+        super().__init__()
+        self.stem = Conv2dLayer(2, channels[0], 5, stride=2)
+        self.blocks = nn.Sequential(
+            *(
+                nn.Sequential(Conv2dLayer(i, o, 3, stride=2), Conv2dLayer(o, o, 3))
+                for i, o in pairwise(channels)
+            )
+        )
+        self.width = 2 * ENCODER_BANDS * channels[-1]
+
+    def forward(self, source: Tensor, initial: Tensor) -> Tensor:
+        """Two mels [T, 1, M, F] to [T, width]: mean and largest value over time."""
+        both = torch.cat([source, initial], dim=1)
+        x = self.blocks(self.stem(both.contiguous(memory_format=torch.channels_last))).float()
+        mean = functional.adaptive_avg_pool2d(x, (ENCODER_BANDS, 1))
+        largest = functional.adaptive_max_pool2d(x, (ENCODER_BANDS, 1))
+        return torch.cat([mean, largest], dim=1).flatten(1)
+
+
 class Hypernetwork(nn.Module):
     """Δ = H(h, h_init).
 
@@ -77,7 +125,9 @@ class Hypernetwork(nn.Module):
     def __init__(self, config: HypernetworkConfig, layer_specs: Sequence[LayerSpec]) -> None:
         super().__init__()
         self.config = config
-        widths = [3 * config.h_dim] + [config.hidden_dim] * config.hidden_layers
+        self.encoder = MelEncoder(config.encoder_channels) if config.reads_mels else None
+        width = 3 * config.h_dim if self.encoder is None else self.encoder.width
+        widths = [width] + [config.hidden_dim] * config.hidden_layers
         self.shared = nn.Sequential(
             *(FullyConnectedLayer(i, o, activation=True) for i, o in pairwise(widths))
         )
@@ -85,17 +135,26 @@ class Hypernetwork(nn.Module):
             RefinementBlock(spec, config.hidden_dim, config.rank) for spec in layer_specs
         )
 
-    def forward(self, h: Tensor, h_init: Tensor) -> list[Tensor]:
+    def forward(self, source: Tensor, initial: Tensor) -> list[Tensor]:
         """Weight offsets for each timbre.
 
         Args:
-            h: Features of the sound wanted, [T, H].
-            h_init: Features of the first, unrefined rendering, [T, H].
+            source: Features h of the sound wanted, [T, H]; its mel [T, 1, M, F] where H reads mels.
+            initial: The same of the first, unrefined rendering.
 
         Returns:
             One Δ [T, O, I] for each modulated layer; weights become θ · (1 + Δ).
+
+        Raises:
+            ParameterError: Other shapes, e.g. features for a hypernetwork that reads mels.
         """
-        check_shape(h, [None, self.config.h_dim], "Timbre features")
-        check_shape(h_init, list(h.shape), "Initial features")
-        hidden = self.shared(torch.cat([h, h_init, h - h_init], dim=1))
+        if self.encoder is None:
+            check_shape(source, [None, self.config.h_dim], "Timbre features")
+            check_shape(initial, list(source.shape), "Initial features")
+            read = torch.cat([source, initial, source - initial], dim=1)
+        else:
+            check_shape(source, [None, 1, None, None], "Mel of the source")
+            check_shape(initial, list(source.shape), "Mel of the first rendering")
+            read = self.encoder(source, initial)
+        hidden = self.shared(read)
         return [block(hidden) for block in self.blocks]

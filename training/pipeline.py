@@ -73,7 +73,7 @@ class Networks:
         self.hypernetwork = Hypernetwork(model.hypernetwork, self.generator.layer_specs)
         self.vocoder = Vocoder(model.vocoder, mel)
         self.discriminator = Discriminator(model.discriminator, mel, model.generator.h_dim)
-        self.judge = PitchJudge(model.pitch_judge, mel)
+        self.judge = PitchJudge(model.pitch_judge, mel.sample_rate)
 
     def load(self, run_dir: Path, name: str, stages: tuple[str, ...] | None = None) -> str:
         """Fill one network from the newest stage that trained it.
@@ -245,7 +245,7 @@ def _judge(
 ) -> _Built:  # fmt: skip
     del run_dir
     recipe = config.judge
-    stage = JudgeStage(fabric, networks.judge, train_split, validation, recipe, config.augment)
+    stage = JudgeStage(fabric, networks.judge, train_split, validation, recipe)
     return stage, recipe.steps, recipe.ema_halflife_steps
 
 

@@ -5,7 +5,9 @@ Shape legend: N notes, B batch, M mel bands, F frames, H feature width, T sample
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -16,6 +18,7 @@ from core.audio.files import AudioClip
 from core.audio.signal import PRE_ROLL_S
 from core.device import cpu_has_fast_bfloat16
 from core.inference.engine import SynthesisEngine
+from core.inference.folded_vocoder import FoldedVocoder
 from core.inference.model import Model
 from core.inference.request import Timbre
 from core.mel import MelSpectrogram
@@ -24,6 +27,16 @@ from training.metrics.pitch_judge import PitchJudge
 from training.stages.hypernetwork import refine
 
 BATCH = 16
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Judgement:
+    """What the judge hears in some sounds."""
+
+    notes: Tensor
+    """MIDI notes, [N]."""
+    features: NDArray[np.float32]
+    """What it went by, [N, D]."""
 
 
 class Workbench:
@@ -40,8 +53,14 @@ class Workbench:
         self.mel = MelSpectrogram(split.mel)
         self.unit_db = split.mel.db_per_unit
         self.sample_rate = split.mel.sample_rate
-        self.precision = torch.autocast("cpu", torch.bfloat16, enabled=cpu_has_fast_bfloat16())
-        self.engine = SynthesisEngine(model, torch.device("cpu"))
+        is_fast = cpu_has_fast_bfloat16()
+        self.precision = torch.autocast("cpu", torch.bfloat16, enabled=is_fast)
+        self._vocoder = FoldedVocoder(model.vocoder, torch.bfloat16 if is_fast else torch.float32)
+
+    @cached_property
+    def engine(self) -> SynthesisEngine:
+        """The program's engine; it refuses bundles that only the studies can run."""
+        return SynthesisEngine(self.model, torch.device("cpu"))
 
     @torch.inference_mode()
     def features(self, mels: Tensor) -> Tensor:
@@ -73,35 +92,41 @@ class Workbench:
                 h = self.model.features(source.mel[:, None])
                 z = torch.zeros(len(h), z_dim)
                 plain.append(generator(z, pitches[part], velocities[part], h)[:, 0])
-                offsets = refine(
-                    self.model.features, generator, self.model.hypernetwork, h,
-                    source.midi_pitch, source.velocity,
-                )  # fmt: skip
+                offsets = refine(self.model.features, generator, self.model.hypernetwork, source, h)
                 refined.append(generator(z, pitches[part], velocities[part], h, offsets)[:, 0])
         return torch.cat(plain).float(), torch.cat(refined).float()
 
     @torch.inference_mode()
     def vocode(self, mels: Tensor, pitches: Tensor) -> Tensor:
-        """Waveforms [N, T] of mels [N, M, F] at their notes [N]."""
+        """Waveforms [N, T] of mels [N, M, F] at their notes [N], as the engine sounds them."""
         seeded = torch.Generator().manual_seed(0)
         noise = torch.randn(len(mels), self.split.mel.n_samples, generator=seeded)
-        batches = zip(*(torch.split(x, BATCH) for x in (mels, pitches, noise)), strict=True)
-        with self.precision:
-            return torch.cat([self.model.vocoder(*batch).float() for batch in batches])
+        parts = zip(*(torch.split(x, BATCH) for x in (mels, pitches, noise)), strict=True)
+        n_samples = self.split.mel.n_samples
+        return torch.cat([self._vocoder.render(m, p, n, n_samples) for m, p, n in parts])
 
     @torch.inference_mode()
-    def judge_features(self, mels: Tensor) -> NDArray[np.float32]:
-        """The judge's features, [N, M, F] to [N, D]."""
-        with self.precision:
-            parts = [self.judge.features(m[:, None]) for m in torch.split(mels, BATCH)]
-        return torch.cat(parts).float().numpy()
+    def judge_rendered(self, mels: Tensor, pitches: Tensor) -> Judgement:
+        """What the judge hears in mels [N, M, F], sounded at their notes [N]."""
+        batches = zip(torch.split(mels, BATCH), torch.split(pitches, BATCH), strict=True)
+        return self.judge_sounds(self.vocode(*batch) for batch in batches)
 
     @torch.inference_mode()
-    def judge_notes(self, mels: Tensor) -> Tensor:
-        """MIDI notes that the judge reads, [N, M, F] to [N]."""
+    def judge_true(self, indices: NDArray[np.int64]) -> Judgement:
+        """What the judge hears in notes of the split, [N]."""
+        parts = (indices[first : first + BATCH] for first in range(0, len(indices), BATCH))
+        return self.judge_sounds(self.split.audio(part) for part in parts)
+
+    @torch.inference_mode()
+    def judge_sounds(self, waves: Iterable[Tensor]) -> Judgement:
+        """What the judge hears in batches of waveforms, [B, T] each, N in all."""
+        notes, features = [], []
         with self.precision:
-            parts = [self.judge(m[:, None]).argmax(dim=1) for m in torch.split(mels, BATCH)]
-        return torch.cat(parts)
+            for wave in waves:
+                logits, heard = self.judge.hear(wave)
+                notes.append(logits.argmax(dim=1))
+                features.append(heard.float())
+        return Judgement(notes=torch.cat(notes), features=torch.cat(features).numpy())
 
     def analyze(self, index: int) -> Timbre:
         """A note of the split as a user's one-shot whose root is known."""
@@ -112,11 +137,15 @@ class Workbench:
         )
         return self.engine.analyze(clip, root=float(self.split.midi_pitch[index]))
 
-    def whole_note(self, rendered: NDArray[np.float32]) -> NDArray[np.float32]:
-        """A rendered note [1, T] without its pre-roll, as long as the corpus's notes, [T]."""
+    def whole_note(
+        self, rendered: NDArray[np.float32], onset_s: float = 0.0
+    ) -> NDArray[np.float32]:
+        """A rendered note [1, T] as the corpus's notes are: its onset where its source's was, [T]."""
         note = np.zeros(self.split.mel.n_samples, np.float32)
         heard = rendered[0, round(PRE_ROLL_S * self.sample_rate) :]
-        note[: len(heard)] = heard
+        onset = round(onset_s * self.sample_rate)
+        length = min(len(heard), len(note) - onset)
+        note[onset : onset + length] = heard[:length]
         return note
 
     def mels_of(self, waves: Sequence[NDArray[np.float32]]) -> Tensor:

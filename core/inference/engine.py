@@ -37,7 +37,7 @@ from core.audio.loudness import HEADROOM_DB, momentary_loudness_db
 from core.audio.pitch import estimate_root
 from core.audio.signal import PRE_ROLL_S, fade, isolate_note
 from core.device import cpu_has_fast_bfloat16, is_out_of_memory, resolve_device
-from core.errors import DeviceError, ParameterError, RenderCancelled
+from core.errors import CheckpointError, DeviceError, ParameterError, RenderCancelled
 from core.inference.fitting import fit_offsets
 from core.inference.folded_generator import FoldedGenerator, FoldedWeights
 from core.inference.folded_vocoder import FoldedVocoder
@@ -128,6 +128,9 @@ class SynthesisEngine:
         model: The networks.
         device: Where to compute.
         on_message: Told about fallbacks, one sentence each.
+
+    Raises:
+        CheckpointError: The hypernetwork reads mels: the program's own reads features.
     """
 
     def __init__(
@@ -136,6 +139,11 @@ class SynthesisEngine:
         device: torch.device,
         on_message: Callable[[str], None] | None = None,
     ) -> None:
+        if model.hypernetwork.config.reads_mels:
+            raise CheckpointError(
+                "The bundle's hypernetwork reads mels, which only the studies can run; "
+                "use one whose hypernetwork reads features."
+            )
         self._model = model
         self._say = on_message if on_message is not None else lambda message: None
         self._mel = MelSpectrogram(model.mel)

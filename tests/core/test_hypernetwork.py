@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 
 from core.errors import ParameterError
-from core.hypernetwork import Hypernetwork, HypernetworkConfig
+from core.hypernetwork import MELS, Hypernetwork, HypernetworkConfig
 from tests.helpers.tiny_models import TINY_GENERATOR, TINY_HYPERNETWORK, TinyNetworks
 
 H_DIM = TINY_HYPERNETWORK.h_dim
@@ -78,3 +80,63 @@ def test_features_of_another_width_are_refused(networks: TinyNetworks) -> None:
 def test_a_rank_below_one_is_refused() -> None:
     with pytest.raises(ParameterError, match="rank = 0"):
         HypernetworkConfig(rank=0)
+
+
+@pytest.fixture(scope="module")
+def mel_reader(networks: TinyNetworks) -> Hypernetwork:
+    """HyperStyle's choice, trained enough to offset something."""
+    torch.manual_seed(1)
+    config = dataclasses.replace(TINY_HYPERNETWORK, input=MELS, encoder_channels=(4, 4, 8, 8, 8))
+    hypernetwork = Hypernetwork(config, networks.generator.layer_specs)
+    for block in hypernetwork.blocks:
+        torch.nn.init.normal_(block.left.weight, std=0.3)
+    return hypernetwork
+
+
+def _mels(count: int, seed: int) -> torch.Tensor:
+    return torch.rand(count, 1, 128, 64, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+@torch.no_grad()
+def test_mels_in_place_of_features_give_offsets_of_the_same_layers(
+    networks: TinyNetworks, mel_reader: Hypernetwork
+) -> None:
+    source, initial = _mels(3, 0), _mels(3, 1)
+    together = mel_reader(source, initial)
+    for offset, spec in zip(together, networks.generator.layer_specs, strict=True):
+        assert offset.shape == (3, spec.out_channels, spec.in_channels)
+    alone = mel_reader(source[1:2], initial[1:2])
+    for ours, expected in zip(together, alone, strict=True):
+        torch.testing.assert_close(ours[1:2], expected, atol=1e-5, rtol=1e-4)
+    for changed in ((_mels(3, 2), initial), (source, _mels(3, 2))):
+        assert float((mel_reader(*changed)[0] - together[0]).abs().max()) > 1e-4
+
+
+def test_each_kind_refuses_what_the_other_reads(
+    networks: TinyNetworks, mel_reader: Hypernetwork
+) -> None:
+    with pytest.raises(ParameterError, match="Mel of the source must have shape"):
+        mel_reader(torch.zeros(1, H_DIM), torch.zeros(1, H_DIM))
+    with pytest.raises(ParameterError, match="Timbre features must have shape"):
+        networks.hypernetwork(_mels(1, 0), _mels(1, 1))
+
+
+def test_reading_features_adds_no_weight_of_an_encoder(networks: TinyNetworks) -> None:
+    # Bundles made before there was a choice still open.
+    names = {name.partition(".")[0] for name in networks.hypernetwork.state_dict()}
+    assert names == {"shared", "blocks"}
+
+
+def test_the_encoder_of_mels_has_one_to_two_million_weights() -> None:
+    hypernetwork = Hypernetwork(HypernetworkConfig(input=MELS), [])
+    assert hypernetwork.encoder is not None
+    assert 1e6 < sum(weight.numel() for weight in hypernetwork.encoder.parameters()) < 2e6
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"input": "audio"}, "input = 'audio'"), ({"encoder_channels": ()}, "encoder_channels")],
+)
+def test_an_input_that_does_not_exist_is_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        dataclasses.replace(HypernetworkConfig(), **changes)

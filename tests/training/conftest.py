@@ -85,6 +85,6 @@ def bench(tone_split: CorpusSplit, tmp_path_factory: pytest.TempPathFactory) -> 
     """Untrained toy networks beside the plain tones."""
     model = load_model(tiny_bundle(tmp_path_factory.mktemp("bundle") / "tiny.safetensors"))
     torch.manual_seed(0)
-    sizes = PitchJudgeConfig(channels=(4, 4, 8, 8), feature_dim=8)
-    judge = PitchJudge(sizes, tone_split.mel).eval().requires_grad_(False)
+    sizes = PitchJudgeConfig(channels=4, blocks=1)
+    judge = PitchJudge(sizes, tone_split.mel.sample_rate).eval().requires_grad_(False)
     return Workbench(model, judge, tone_split)

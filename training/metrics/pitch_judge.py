@@ -1,71 +1,166 @@
-"""Independent pitch classifier: which note a mel is, and features for the Fréchet distance.
+"""Independent pitch classifier: which note a sound is, and features for the Fréchet distance.
 
-It shares no weight with the networks it judges.
+It hears sounds, not mels: below MIDI 36 the partials of a note lie closer than a mel's 46 ms window
+can part, so that no judge of mels can name them (training/README.md, trials). It shares no weight
+with the networks it judges.
 
-Papers: pitch accuracy and Fréchet distance as in GANSynth (arXiv 1902.08710, section 4).
+Papers: pitch accuracy and Fréchet distance of rendered sounds as in GANSynth (arXiv 1902.08710,
+section 4); harmonically stacked log-frequency spectra as in Bittner et al., *Deep salience
+representations for f0 estimation in polyphonic music* (ISMIR 2017).
 
-Shape legend: B batch, M mel bands, F frames, D feature width.
+Shape legend: B batch, T samples, L log-frequency bins, N frames, R harmonics, C channels, D feature
+width.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from core.feature_extractor import ResidualBlock
-from core.mel import MelConfig
-from core.nn.layers import Conv2dLayer, FullyConnectedLayer
+from core.audio.pitch import midi_to_hz
+from core.nn.ops import check_shape
 
 NOTES = 128
 """Classes: MIDI notes."""
-FRAMES_AVERAGED = 4
-"""Mel frames averaged before the first convolution."""
+BINS_PER_NOTE = 3
+"""Log-frequency bins per semitone."""
+FRAME = 8192
+"""Window and hop, samples: long enough to part the partials of the lowest notes."""
+RATIOS = (
+    1 / 4, 1 / 3, 1 / 2, 1, 3 / 2, 2, 5 / 2, 3, 7 / 2, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20, 24,
+)  # fmt: skip
+"""Multiples of a candidate's fundamental that speak for it or against it."""
+FLOOR_DB = -80.0
+"""Level below the strongest bin that reads 0."""
+LEAK = 0.1
+"""Slope of the leaky ReLU."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PitchJudgeConfig:
     """Size of the pitch judge."""
 
-    channels: tuple[int, ...] = (24, 48, 96, 128)
-    """Channels at full mel resolution and after each halving."""
-    feature_dim: int = 128
-    """Width D of the features under the classifier."""
+    channels: int = 32
+    """Channels C over frequency and time; twice as many over notes."""
+    blocks: int = 3
+    """Residual blocks over frequency and time."""
+
+
+class LogFrequencySpectrum(nn.Module):
+    """Waveform to levels along a log-frequency axis; a change of pitch is a shift along it.
+
+    Args:
+        sample_rate: Hz.
+    """
+
+    window: Tensor
+    filters: Tensor
+
+    def __init__(self, sample_rate: int) -> None:
+        super().__init__()
+        top = int(BINS_PER_NOTE * (NOTES + 9))  # 22 kHz
+        centres = np.array([midi_to_hz(b / BINS_PER_NOTE) for b in range(-1, top - 1)])
+        bins = np.fft.rfftfreq(FRAME, 1.0 / sample_rate)
+        width = np.maximum(centres * (2.0 ** (1.0 / (12 * BINS_PER_NOTE)) - 1.0), bins[1])
+        filters = np.maximum(0.0, 1.0 - np.abs(bins[None] - centres[:, None]) / width[:, None])
+        filters /= np.maximum(filters.sum(axis=1, keepdims=True), 1e-9)
+        filters = torch.from_numpy(filters.astype(np.float32))
+        self.register_buffer("filters", filters, persistent=False)
+        self.register_buffer("window", torch.hann_window(FRAME), persistent=False)
+
+    def forward(self, audio: Tensor) -> Tensor:
+        """[B, T] to levels [B, L, N], 0 at the floor and 1 at the sound's strongest bin."""
+        with torch.autocast(audio.device.type, enabled=False):
+            spectrum = torch.stft(
+                audio.float(), FRAME, FRAME, window=self.window,
+                center=True, pad_mode="constant", return_complex=True,
+            )  # fmt: skip
+            levels = 20.0 * torch.log10(torch.matmul(self.filters, spectrum.abs()) + 1e-9)
+        return (1.0 + (levels.amax(dim=(1, 2), keepdim=True) - levels) / FLOOR_DB).clamp_min(0.0)
+
+
+class _Block(nn.Module):
+    """Two convolutions over frequency and time, with a residual.
+
+    Args:
+        channels: C.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, (5, 3), padding=(2, 1))
+        self.second = nn.Conv2d(channels, channels, (5, 3), padding=(2, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, C, L, N] to the same shape."""
+        y: Tensor = self.second(functional.leaky_relu(self.first(x), LEAK))
+        return functional.leaky_relu(x + y, LEAK)
 
 
 class PitchJudge(nn.Module):
-    """Mel to note.
+    """Sound to note.
 
     Args:
         config: Sizes.
-        mel: Geometry of the input.
+        sample_rate: Of the sounds, Hz.
     """
 
-    def __init__(self, config: PitchJudgeConfig, mel: MelConfig) -> None:
+    def __init__(self, config: PitchJudgeConfig, sample_rate: int) -> None:
         super().__init__()
         self.config = config
-        widths = config.channels
-        self.stem = Conv2dLayer(1, widths[0], 5)
-        self.blocks = nn.Sequential(*(ResidualBlock(i, o) for i, o in pairwise(widths)))
-        bands = mel.n_mels >> (len(widths) - 1)
-        self.hidden = FullyConnectedLayer(
-            2 * widths[-1] * bands, config.feature_dim, activation=True
-        )
-        self.classifier = FullyConnectedLayer(config.feature_dim, NOTES)
+        self.spectrum = LogFrequencySpectrum(sample_rate)
+        wide = 2 * config.channels
+        self.stem = nn.Conv2d(len(RATIOS), config.channels, 1)
+        self.blocks = nn.Sequential(*(_Block(config.channels) for _ in range(config.blocks)))
+        # From bins to notes: the middle one of a note's three bins is its centre.
+        self.to_notes = nn.Conv1d(wide + 1, wide, 5, stride=BINS_PER_NOTE, padding=1)
+        self.octaves = nn.Conv1d(wide, wide, 5, padding=24, dilation=12)
+        self.classifier = nn.Conv1d(wide, 1, 1)
 
-    def features(self, mel: Tensor) -> Tensor:
-        """[B, 1, M, F] to [B, D], float32."""
-        # Time is averaged first: what names a note is fine structure along the mel axis.
-        x = functional.avg_pool2d(mel, (1, FRAMES_AVERAGED))
-        x = self.blocks(self.stem(x.contiguous(memory_format=torch.channels_last)))
-        pooled = torch.cat([x.mean(dim=3), x.amax(dim=3)], dim=1).flatten(1)
-        features: Tensor = self.hidden(pooled).float()
-        return features
+    def forward(self, levels: Tensor) -> Tensor:
+        """Logits of the notes, from the ``spectrum`` [B, L, N] of sounds to [B, NOTES]."""
+        return self._classify(self._notes(levels))
 
-    def forward(self, mel: Tensor) -> Tensor:
-        """Logits of the notes, [B, 1, M, F] to [B, NOTES]."""
-        logits: Tensor = self.classifier(self.features(mel))
+    def hear(self, audio: Tensor) -> tuple[Tensor, Tensor]:
+        """What it names and by what.
+
+        Args:
+            audio: [B, T].
+
+        Returns:
+            Logits of the notes, [B, NOTES], and what the classifier saw at the note named and over
+            all notes, [B, D].
+        """
+        notes = self._notes(self.spectrum(audio))
+        logits = self._classify(notes)
+        named = (notes.float() * logits.softmax(dim=1)[:, None]).sum(dim=2)
+        return logits, torch.cat([named, notes.float().mean(dim=2)], dim=1)
+
+    def _classify(self, notes: Tensor) -> Tensor:
+        logits: Tensor = self.classifier(notes).squeeze(1).float()
         return logits
+
+    def _notes(self, levels: Tensor) -> Tensor:
+        """Levels [B, L, N] to activations of every note, [B, 2C, NOTES]."""
+        check_shape(levels, [None, len(self.spectrum.filters), None], "Levels")
+        x = self.stem(_stack_harmonics(levels).contiguous(memory_format=torch.channels_last))
+        x = self.blocks(functional.leaky_relu(x, LEAK))
+        x = torch.cat([x.mean(dim=3), x.amax(dim=3)], dim=1)
+        height = torch.linspace(-1.0, 1.0, x.shape[2], device=x.device, dtype=x.dtype)
+        x = torch.cat([x, height.expand(len(x), 1, -1)], dim=1)
+        x = functional.leaky_relu(self.to_notes(x), LEAK)
+        return functional.leaky_relu(x + self.octaves(x), LEAK)
+
+
+def _stack_harmonics(levels: Tensor) -> Tensor:
+    """Levels [B, L, N] at the multiples of every candidate, [B, R, NOTES · BINS_PER_NOTE, N]."""
+    count = NOTES * BINS_PER_NOTE
+    shifts = [round(12 * BINS_PER_NOTE * float(np.log2(ratio))) for ratio in RATIOS]
+    below, above = -min(shifts), max(shifts)
+    padded = functional.pad(levels, (0, 0, below, above))
+    starts = [below + shift for shift in shifts]
+    return torch.stack([padded[:, start : start + count] for start in starts], dim=1)

@@ -59,6 +59,16 @@ def rubber_band_shift(
         return _fit(shifted, len(audio))
 
 
+def phase_vocoder_shift(
+    audio: NDArray[np.float32], semitones: float, sample_rate: int
+) -> NDArray[np.float32]:
+    """Shift with librosa's phase vocoder (stretched, then resampled), [T] to [T]."""
+    shifted: NDArray[np.float32] = librosa.effects.pitch_shift(
+        audio, sr=sample_rate, n_steps=semitones
+    ).astype(np.float32)
+    return shifted
+
+
 def griffin_lim(mel: NDArray[np.float32], config: MelConfig) -> NDArray[np.float32]:
     """Waveform of a normalised log-mel [M, F] by librosa's Griffin-Lim, [F · hop]."""
     bands = 10.0 ** ((mel.astype(np.float64) - 1.0) * config.db_per_unit / 20.0)

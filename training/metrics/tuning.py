@@ -10,6 +10,8 @@ SEARCH_SEMITONES = 1.5
 """How far from the note wanted the tracker looks."""
 HIGHEST_NOTE = 96.0
 """Above it a period is too few samples for the tracker to be trusted to a few cents."""
+CLEAR_CENTS = 10.0
+"""A true note this near to its key has a pitch that others can be in tune with."""
 
 
 def tuning_error_cents(

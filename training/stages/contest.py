@@ -8,6 +8,7 @@ Shape legend: N notes, M mel bands, F frames, T samples.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
@@ -22,6 +23,7 @@ from core.audio.loudness import momentary_loudness_db
 from core.inference.engine import carry_over_of, carry_over_share
 from core.inference.request import ORIGINAL_RANGE, RenderRequest, TimbreMix
 from core.instrument import HIGHEST_KEY
+from training import losses
 from training.data.dataset import CorpusSplit
 from training.metrics.note_distance import (
     attack_error_db,
@@ -30,7 +32,8 @@ from training.metrics.note_distance import (
     spectral_convergence,
     timbre_distance_db,
 )
-from training.metrics.rivals import resample_shift, rubber_band_shift
+from training.metrics.rivals import phase_vocoder_shift, resample_shift, rubber_band_shift
+from training.metrics.tuning import CLEAR_CENTS, HIGHEST_NOTE, SEARCH_SEMITONES, tuning_error_cents
 from training.workbench import Workbench
 
 MODEL = "HyperGANStrument + carry-over"
@@ -38,17 +41,24 @@ INSTRUMENT = "the instrument"
 """What a user gets: original near the root, model far from it, through the engine."""
 RESAMPLING = "naive resampling"
 RUBBER_BAND = "Rubber Band R3"
+PHASE_VOCODER = "phase vocoder"
 LOG_MEL = "log-mel RMSE, dB"
+STFT = "multi-resolution STFT distance"
+ATTACK = "attack error (50 ms), dB"
+TUNING = "tuning error (median), cents"
+LOST_CENTS = 100.0 * SEARCH_SEMITONES
+"""Tuning error of a note whose pitch the tracker does not find, though the true note's is clear."""
 WHOLE_NOTE_CENTS = 0.5
 """The engine renders whole MIDI notes: only true notes this near to one are targets."""
+END_FRAMES = 4
+"""Notes that still sound when the window ends are cut there in the corpus and faded in an
+instrument: an end that no real note has, and so not compared."""
 SAME_RECORDING = 0.95
 """Peak of the normalised cross-correlation above which two notes are one recording."""
 NEIGHBOUR_SEMITONES = 3
 """Widest step between two notes of the corpus that still count as neighbouring keys."""
 NEIGHBOUR_REACH = 15
 """Semitones from the root within which neighbouring keys are compared."""
-
-Measure = Callable[["Notes", "Notes"], NDArray[np.floating]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -59,6 +69,17 @@ class Notes:
     """Normalised log-mels, [N, M, F]."""
     audio: NDArray[np.float32]
     """Waveforms from their onset, [N, T]."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measure:
+    """One respect in which notes differ from the true ones; less is better."""
+
+    distances: Callable[[Notes, Notes], NDArray[np.floating]]
+    """Somebody's notes and the true ones to a figure for each, [N]; NaN where the true note has
+    nothing to compare with."""
+    average: Callable[[NDArray[np.floating]], np.floating] = np.mean
+    """What stands for many notes."""
 
 
 class Contest:
@@ -72,20 +93,39 @@ class Contest:
         self.bench = bench
         self.is_whole = is_whole_note(bench.split)
 
-    def draw_pairs(self, rng: np.random.Generator, count: int) -> NDArray[np.int64]:
-        """Sources and targets of one instrument at one velocity (rivals keep it), [N, 2]."""
+    def draw_pairs(
+        self, rng: np.random.Generator, count: int, bins: Sequence[tuple[int, int]]
+    ) -> NDArray[np.int64]:
+        """Sources and targets of one instrument at one velocity (rivals keep it).
+
+        Every bin gets the same share, half of it downwards, as far as it has pairs. Within, every
+        instrument has its turn before one has a second.
+
+        Args:
+            rng: Source of chance.
+            count: How many pairs in all, about.
+            bins: Semitones from source to target either way, rounded, both ends inclusive.
+
+        Returns:
+            Pairs, none twice, [N, 2].
+        """
         split = self.bench.split
-        pairs: list[NDArray[np.int64]] = []
-        while len(pairs) < count:
-            source, target = split.draw(rng, 1, 2)
-            if split.velocity[source] == split.velocity[target] and self.is_whole[target]:
-                pairs.append(np.array([source, target]))
-        return np.array(pairs)
+        pairs = self._possible_pairs()
+        instruments = split.instrument[pairs[:, 0]]
+        semitones = split.midi_pitch[pairs[:, 1]] - split.midi_pitch[pairs[:, 0]]
+        distance = np.abs(np.round(semitones))
+        share = max(1, count // (2 * len(bins)))
+        drawn = []
+        for low, high in bins:
+            for is_side in (semitones < 0.0, semitones >= 0.0):
+                inside = np.flatnonzero(is_side & (distance >= low) & (distance <= high))
+                drawn.append(pairs[_in_turns(rng, inside, instruments)[:share]])
+        return np.concatenate(drawn)
 
     def true(self, indices: NDArray[np.int64]) -> Notes:
         """Notes of the corpus."""
         split = self.bench.split
-        return Notes(mels=split.mels(indices), audio=split.audio(indices).numpy())
+        return _without_end(split.mels(indices), split.audio(indices).numpy())
 
     def contestants(self, pairs: NDArray[np.int64]) -> dict[str, Notes]:
         """Everyone's rendering of the targets, by the contestant's name.
@@ -99,6 +139,7 @@ class Contest:
         played = {
             INSTRUMENT: [self._play(int(source), int(target)) for source, target in pairs],
             RESAMPLING: [],
+            PHASE_VOCODER: [],
             RUBBER_BAND: [],
         }
         semitones = split.midi_pitch[pairs[:, 1]] - split.midi_pitch[pairs[:, 0]]
@@ -106,18 +147,19 @@ class Contest:
         for source, interval in zip(pairs[:, 0], semitones, strict=True):
             audio = split.audio([source])[0].numpy()
             played[RESAMPLING].append(resample_shift(audio, float(interval)))
+            played[PHASE_VOCODER].append(phase_vocoder_shift(audio, float(interval), rate))
             played[RUBBER_BAND].append(rubber_band_shift(audio, float(interval), rate))
         drawn = {"GANStrument": plain, "HyperGANStrument": refined, MODEL: carried}
         return {
-            name: Notes(mels=mels, audio=self.bench.vocode(mels, targets).numpy())
+            name: _without_end(mels, self.bench.vocode(mels, targets).numpy())
             for name, mels in drawn.items()
         } | {
-            name: Notes(mels=self.bench.mels_of(waves), audio=np.stack(waves))
+            name: _without_end(self.bench.mels_of(waves), np.stack(waves))
             for name, waves in played.items()
         }
 
     def measures(self, pitches: NDArray[np.float32]) -> Mapping[str, Measure]:
-        """Distances to the true notes of these pitches [N], by name, lower is better."""
+        """Measures for true notes of these pitches [N], by name."""
         bench = self.bench
 
         def noise(notes: Notes) -> NDArray[np.float64]:
@@ -129,17 +171,47 @@ class Contest:
         def magnitudes(notes: Notes) -> Tensor:
             return bench.mel.magnitudes(torch.from_numpy(at_full_peak(notes.audio)))
 
+        def cents(notes: Notes) -> NDArray[np.float64]:
+            each = zip(notes.audio, pitches, strict=True)
+            tracked = [tuning_error_cents(a, float(p), bench.sample_rate) for a, p in each]
+            return np.abs(np.array(tracked, np.float64))  # None becomes NaN
+
+        def tuning(ours: Notes, true: Notes) -> NDArray[np.float64]:
+            is_clear = (cents(true) <= CLEAR_CENTS) & (pitches <= HIGHEST_NOTE)
+            return np.where(is_clear, np.nan_to_num(cents(ours), nan=LOST_CENTS), np.nan)
+
         return {
-            LOG_MEL: lambda a, b: log_mel_rmse_db(a.mels, b.mels, bench.unit_db),
-            "timbre (cepstral) distance, dB": lambda a, b: timbre_distance_db(
-                a.mels, b.mels, bench.unit_db
+            LOG_MEL: Measure(distances=lambda a, b: log_mel_rmse_db(a.mels, b.mels, bench.unit_db)),
+            "timbre (cepstral) distance, dB": Measure(
+                distances=lambda a, b: timbre_distance_db(a.mels, b.mels, bench.unit_db)
             ),
-            "spectral convergence": lambda a, b: spectral_convergence(magnitudes(a), magnitudes(b)),
-            "attack error (50 ms), dB": lambda a, b: attack_error_db(
-                at_full_peak(a.audio), at_full_peak(b.audio), bench.sample_rate
+            STFT: Measure(
+                distances=lambda a, b: _stft_distances(at_full_peak(a.audio), at_full_peak(b.audio))
             ),
-            "harmonics-to-noise difference, dB": lambda a, b: np.abs(noise(a) - noise(b)),
+            "spectral convergence": Measure(
+                distances=lambda a, b: spectral_convergence(magnitudes(a), magnitudes(b))
+            ),
+            ATTACK: Measure(
+                distances=lambda a, b: attack_error_db(
+                    at_full_peak(a.audio), at_full_peak(b.audio), bench.sample_rate
+                )
+            ),
+            "harmonics-to-noise difference, dB": Measure(
+                distances=lambda a, b: np.abs(noise(a) - noise(b))
+            ),
+            TUNING: Measure(distances=tuning, average=np.median),
         }
+
+    def _possible_pairs(self) -> NDArray[np.int64]:
+        """Every two notes of an instrument at one velocity whose second is a whole note, [N, 2]."""
+        split = self.bench.split
+        found = []
+        for own in split.notes_of:
+            source, target = (each.ravel() for each in np.meshgrid(own, own))
+            is_alike = split.velocity[source] == split.velocity[target]
+            kept = (source != target) & is_alike & self.is_whole[target]
+            found.append(np.stack([source[kept], target[kept]], axis=1))
+        return np.concatenate(found)
 
     def _models(self, pairs: NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor]:
         """Mels of the plain generator, the refined one, and that with carry-over, [N, M, F]."""
@@ -159,13 +231,40 @@ class Contest:
     def _play(self, source: int, target: int) -> NDArray[np.float32]:
         """The engine's note [T] at the target's pitch, from the source's recording."""
         bench = self.bench
-        mix = TimbreMix(timbres=(bench.analyze(source),), weights=(1.0,))
+        timbre = bench.analyze(source)
+        # A source is as loud as it was played, whatever that was: its own velocity is the default.
         request = RenderRequest(
-            mix=mix,
+            mix=TimbreMix(timbres=(timbre,), weights=(1.0,)),
             notes=(round(float(bench.split.midi_pitch[target])),),
-            velocity=int(bench.split.velocity[target]),
         )
-        return bench.whole_note(bench.engine.render(request).regions[0].samples)
+        rendered = bench.engine.render(request).regions[0].samples
+        return bench.whole_note(rendered, timbre.onset_s)
+
+
+def _without_end(mels: Tensor, audio: NDArray[np.float32]) -> Notes:
+    """Notes [N, M, F] and [N, T] without the frames in which the window ends."""
+    end_samples = END_FRAMES * audio.shape[1] // mels.shape[2]
+    return Notes(mels=mels[..., :-END_FRAMES], audio=audio[:, :-end_samples])
+
+
+def _in_turns(
+    rng: np.random.Generator, chosen: NDArray[np.int64], instruments: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Shuffled so that every instrument comes once before one comes twice, [N] to [N]."""
+    shuffled = rng.permutation(chosen)
+    seen: Counter[int] = Counter()
+    turns = []
+    for instrument in instruments[shuffled].tolist():
+        turns.append(seen[instrument])
+        seen[instrument] += 1
+    ordered: NDArray[np.int64] = shuffled[np.argsort(turns, kind="stable")]
+    return ordered
+
+
+def _stft_distances(ours: NDArray[np.float32], true: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Convergence and log-magnitude distance of each note, summed, [N, T] to [N]."""
+    pairs = zip(torch.from_numpy(ours)[:, None], torch.from_numpy(true)[:, None], strict=True)
+    return np.array([float(sum(losses.multi_resolution_stft(a, b))) for a, b in pairs])
 
 
 def is_whole_note(split: CorpusSplit) -> NDArray[np.bool_]:

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +28,6 @@ from core.audio.pitch import estimate_root
 from core.checkpoint import load_checkpoint, load_network
 from core.inference.model import SHIPPED_MODEL, load_model
 from core.inference.request import RenderRequest, TimbreMix
-from core.mel import MelConfig
 from training import losses
 from training.data.dataset import CorpusSplit, step_rng
 from training.metrics.frechet import frechet_distance
@@ -35,13 +35,17 @@ from training.metrics.pitch_judge import PitchJudge, PitchJudgeConfig
 from training.metrics.rivals import griffin_lim
 from training.metrics.tuning import HIGHEST_NOTE, tuning_error_cents
 from training.stages.contest import (
+    ATTACK,
     INSTRUMENT,
     LOG_MEL,
     MODEL,
     NEIGHBOUR_SEMITONES,
     RESAMPLING,
     RUBBER_BAND,
+    STFT,
+    TUNING,
     Contest,
+    Measure,
     compare_neighbours,
     recordings_of_one_preset,
 )
@@ -54,6 +58,11 @@ INTERVALS = (-24, -12, -7, -3, 0, 3, 7, 12, 24)
 """Semitones from source to target for the pitch accuracy."""
 DISTANCE_BINS = ((0, 2), (3, 5), (6, 11), (12, 17), (18, 23), (24, 29), (30, 96))
 """Semitones between source and target, both ends inclusive, of the distance table."""
+DIRECTION_MEASURES = (LOG_MEL, STFT, TUNING, ATTACK)
+"""Measures that are shown up and down apart, at INTERVALS."""
+DIRECTION_REACH = 2
+"""Pairs this many semitones from an interval count as its own: most notes of the corpus lie three
+apart."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,7 +74,7 @@ class EvaluateConfig:
     pitch_sources: int = 120
     """Sources rendered at every interval for the pitch accuracy."""
     rival_pairs: int = 280
-    """Pairs for the distances beside pitch-shifters."""
+    """Pairs for the distances beside pitch-shifters, shared equally by all intervals."""
     tuning_notes: int = 120
     """Notes rendered to sound and tracked."""
     vocoder_notes: int = 64
@@ -135,17 +144,16 @@ class Evaluation:
         self.split, self.mel, self.unit_db = bench.split, bench.mel, bench.unit_db
 
     def rows(self) -> list[Row]:
-        """Every measure in the table's order."""
-        parts: Sequence[Callable[[], list[Row]]] = (
+        """Every measure in the table's order; the paper's alone where the engine refuses H."""
+        parts: list[Callable[[], list[Row]]] = [
             self.reconstruction_and_frechet,
             self.pitch_accuracy,
-            self.tuning,
-            self.vocoder,
-            self.feature_invariance,
-            self.neighbouring_keys,
-            self.another_recording,
-            self.root_notes,
-        )
+        ]
+        if not self.bench.model.hypernetwork.config.reads_mels:
+            parts += [
+                self.tuning, self.vocoder, self.feature_invariance, self.neighbouring_keys,
+                self.another_recording, self.root_notes,
+            ]  # fmt: skip
         rows: list[Row] = []
         for part in track(parts, "evaluate", console=Console(stderr=True)):
             with torch.inference_mode():
@@ -159,9 +167,11 @@ class Evaluation:
         same = self._draw(indices[:, 0], indices[:, 0])
         plain, refined = (_mse(drawn, same.true) for drawn in (same.plain, same.refined))
         cross = self._draw(indices[:, 0], indices[:, 1])
-        true_features = self.bench.judge_features(cross.true)
+        # The true mels are sounded like the others: the vocoder is measured by a row of its own.
+        wanted = torch.from_numpy(self.split.midi_pitch[indices[:, 1]])
+        true = self.bench.judge_rendered(cross.true, wanted).features
         far_plain, far_refined = (
-            frechet_distance(self.bench.judge_features(drawn), true_features)
+            frechet_distance(self.bench.judge_rendered(drawn, wanted).features, true)
             for drawn in (cross.plain, cross.refined)
         )
         cross_plain, cross_refined = (_mse(d, cross.true) for d in (cross.plain, cross.refined))
@@ -188,7 +198,7 @@ class Evaluation:
         ]  # fmt: skip
 
     def pitch_accuracy(self) -> list[Row]:
-        """Row 2: the judge on rendered mels, across ±24 semitones."""
+        """Row 2: the judge on rendered notes, across ±24 semitones."""
         rng = step_rng(self.config.seed, 0, 1)
         sources = self.split.draw(rng, self.config.pitch_sources, 1)
         roots = self.split.midi_pitch[sources]
@@ -203,15 +213,16 @@ class Evaluation:
             np.array(source_rows), notes.float(), torch.full([len(notes)], 100.0)
         )
         heard = [
-            float((self.bench.judge_notes(drawn) == notes).float().mean())
+            float((self.bench.judge_rendered(drawn, notes.float()).notes == notes).float().mean())
             for drawn in (plain, refined)
         ]
-        true = self.split.batch(np.arange(0, len(self.split), max(1, len(self.split) // 1000)))
-        limit = (self.bench.judge_notes(true.mel) == true.midi_pitch.round()).float().mean()
+        true = np.arange(0, len(self.split), max(1, len(self.split) // 1000))
+        named = self.bench.judge_true(true).notes.numpy()
+        limit = np.mean(named == np.round(self.split.midi_pitch[true]))
         return [
-            Row(measure="pitch accuracy, GANStrument", value=f"{heard[0]:.3f}"),
+            Row(measure="pitch accuracy, GANStrument", value=f"{heard[0]:.4f}"),
             Row(
-                measure="pitch accuracy, HyperGANStrument", value=f"{heard[1]:.3f}",
+                measure="pitch accuracy, HyperGANStrument", value=f"{heard[1]:.4f}",
                 bar="≥ 0.97, above GANStrument's", is_met=heard[1] >= 0.97 and heard[1] > heard[0],
             ),
             Row(measure="pitch accuracy of the judge on true notes", value=f"{float(limit):.3f}"),
@@ -260,22 +271,37 @@ class Evaluation:
         ]  # fmt: skip
 
     @torch.inference_mode()
-    def distances(self) -> list[DistanceRow]:
-        """Rows 5 and 6: distances to the true note by interval, beside pitch-shifters."""
+    def distances(self) -> tuple[list[DistanceRow], list[DistanceRow]]:
+        """Rows 5 and 6: distances to the true note beside pitch-shifters.
+
+        Returns:
+            Every measure by interval; the most telling ones with up and down apart.
+        """
         contest = Contest(self.bench)
-        pairs = contest.draw_pairs(step_rng(self.config.seed, 0, 3), self.config.rival_pairs)
+        rng = step_rng(self.config.seed, 0, 3)
+        pairs = contest.draw_pairs(rng, self.config.rival_pairs, DISTANCE_BINS)
         true, notes = contest.true(pairs[:, 1]), contest.contestants(pairs)
         pitches = self.split.midi_pitch
-        distance = np.abs(np.round(pitches[pairs[:, 1]] - pitches[pairs[:, 0]])).astype(int)
-        rows = []
-        for measure, measured in contest.measures(pitches[pairs[:, 1]]).items():
-            values = {name: measured(played, true) for name, played in notes.items()}
+        semitones = np.round(pitches[pairs[:, 1]] - pitches[pairs[:, 0]]).astype(int)
+        rows, directions = [], []
+        for name, measure in contest.measures(pitches[pairs[:, 1]]).items():
+            values = {who: measure.distances(played, true) for who, played in notes.items()}
+            is_known = np.isfinite(values[INSTRUMENT])
             for low, high in DISTANCE_BINS:
-                inside = (distance >= low) & (distance <= high)
+                inside = is_known & (np.abs(semitones) >= low) & (np.abs(semitones) <= high)
                 if inside.any():
-                    means = {name: float(each[inside].mean()) for name, each in values.items()}
-                    rows.append(distance_row(measure, (low, high), int(inside.sum()), means))
-        return rows
+                    means = _averages(measure, values, inside)
+                    rows.append(distance_row(name, (low, high), int(inside.sum()), means))
+            for interval in INTERVALS if name in DIRECTION_MEASURES else ():
+                near = is_known & (np.abs(semitones - interval) <= DIRECTION_REACH)
+                if near.any():
+                    directions.append(
+                        DistanceRow(
+                            measure=name, interval=f"{interval:+d}" if interval else "0",
+                            pairs=int(near.sum()), values=_averages(measure, values, near),
+                        )
+                    )  # fmt: skip
+        return rows, directions
 
     def neighbouring_keys(self) -> list[Row]:
         """How smoothly rendered instruments run from key to key."""
@@ -313,14 +339,17 @@ class Evaluation:
         if not len(pairs):
             return [Row(measure="another real recording", value="none in the corpus")]
         one, other = contest.true(pairs[:, 0]), contest.true(pairs[:, 1])
-        measures = contest.measures(self.split.midi_pitch[pairs[:, 1]])
-        return [
-            Row(
-                measure=f"another real recording of the instrument, same note: {name} ({len(pairs)})",
-                value=f"{float(measured(one, other).mean()):.2f}",
+        rows = []
+        for name, measure in contest.measures(self.split.midi_pitch[pairs[:, 1]]).items():
+            values = measure.distances(one, other)
+            known = values[np.isfinite(values)]
+            rows.append(
+                Row(
+                    measure=f"another real recording of the instrument, same note: {name} ({len(known)})",
+                    value=f"{float(measure.average(known)):.2f}" if len(known) else "none",
+                )
             )
-            for name, measured in measures.items()
-        ]
+        return rows
 
     def vocoder(self) -> list[Row]:
         """Row 7: true mels to sound, harmonic and inharmonic instruments apart."""
@@ -427,6 +456,9 @@ class Evaluation:
 def evaluate(bench: Workbench, config: EvaluateConfig, out: Path) -> None:
     """Take and print the tables, and keep them.
 
+    Of a bundle that the engine refuses because its hypernetwork reads mels, only the paper's
+    measures are taken.
+
     Args:
         bench: Bundle, judge and test notes.
         config: How much to measure.
@@ -436,16 +468,20 @@ def evaluate(bench: Workbench, config: EvaluateConfig, out: Path) -> None:
         CoreError: A rival is not installed.
     """
     evaluation = Evaluation(bench, config)
-    rows, distances = evaluation.rows(), evaluation.distances()
-    publish_tables(
-        (measures_table(rows), distances_table(distances), likeness_table(distances)),
-        out / "table.md",
-    )
-    metrics = {
+    rows = evaluation.rows()
+    tables = [measures_table(rows)]
+    metrics: dict[str, Any] = {
         "model": bench.model.content_hash,
         "rows": [dataclasses.asdict(row) for row in rows],
-        "distances": [dataclasses.asdict(row) for row in distances],
     }
+    if not bench.model.hypernetwork.config.reads_mels:
+        distances, directions = evaluation.distances()
+        tables += [
+            distances_table(distances), directions_table(directions), likeness_table(distances)
+        ]  # fmt: skip
+        metrics["distances"] = [dataclasses.asdict(row) for row in distances]
+        metrics["directions"] = [dataclasses.asdict(row) for row in directions]
+    publish_tables(tables, out / "table.md")
     (out / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
 
 
@@ -462,7 +498,9 @@ def distances_table(rows: Sequence[DistanceRow]) -> Table:
     """Log-mel distances by interval, dB."""
     chosen = [row for row in rows if row.measure == LOG_MEL]
     return Table(
-        title=f"Distance to the true note: {LOG_MEL}",
+        title=(
+            f"Distance to the true note: {LOG_MEL} (both rivals: {RESAMPLING}, {RUBBER_BAND})"
+        ),
         header=(
             "semitones", "pairs", *chosen[0].values, "bar for carry-over", "met",
             f"{INSTRUMENT} ≤ both rivals",
@@ -477,20 +515,26 @@ def distances_table(rows: Sequence[DistanceRow]) -> Table:
     )  # fmt: skip
 
 
+def directions_table(rows: Sequence[DistanceRow]) -> Table:
+    """The most telling distances, up and down apart."""
+    return Table(
+        title=(
+            "Distance to the true note, up and down apart (pairs within "
+            f"{DIRECTION_REACH} semitones of each interval)"
+        ),
+        header=("measure", "semitones", "pairs", *(rows[0].values if rows else ())),
+        lines=_distance_lines(rows),
+    )
+
+
 def likeness_table(rows: Sequence[DistanceRow]) -> Table:
     """The other distances by interval."""
     chosen = [row for row in rows if row.measure != LOG_MEL]
     return Table(
         title="Distance to the true note in other respects (less is better)",
         header=("measure", "semitones", "pairs", *chosen[0].values),
-        lines=tuple(
-            (
-                row.measure, row.interval, str(row.pairs),
-                *(f"{v:.2f}" for v in row.values.values()),
-            )
-            for row in chosen
-        ),
-    )  # fmt: skip
+        lines=_distance_lines(chosen),
+    )
 
 
 def open_workbench(path: Path | None, split: CorpusSplit) -> Workbench:
@@ -507,26 +551,36 @@ def open_workbench(path: Path | None, split: CorpusSplit) -> Workbench:
     if path.is_dir():
         path = path / SHIPPED_MODEL.name
     model = load_model(path)
-    return Workbench(model, load_judge(path.with_name(JUDGE_FILE), model.mel), split)
+    return Workbench(model, load_judge(path.with_name(JUDGE_FILE), model.mel.sample_rate), split)
 
 
-def load_judge(path: Path, mel: MelConfig) -> PitchJudge:
+def load_judge(path: Path, sample_rate: int) -> PitchJudge:
     """Read the independent pitch judge.
 
     Raises:
         CheckpointError: The file is missing or damaged.
     """
     checkpoint = load_checkpoint(path, kind="judge")
-    sizes = checkpoint.header["config"]
-    judge = PitchJudge(
-        PitchJudgeConfig(channels=tuple(sizes["channels"]), feature_dim=sizes["feature_dim"]), mel
-    )
+    judge = PitchJudge(PitchJudgeConfig(**checkpoint.header["config"]), sample_rate)
     load_network(judge, checkpoint, "judge")
     return judge.eval().requires_grad_(False)
 
 
 def _mark(is_met: bool | None) -> str:
     return "" if is_met is None else "yes" if is_met else "no"
+
+
+def _distance_lines(rows: Sequence[DistanceRow]) -> tuple[tuple[str, ...], ...]:
+    return tuple(
+        (row.measure, row.interval, str(row.pairs), *(f"{v:.2f}" for v in row.values.values()))
+        for row in rows
+    )
+
+
+def _averages(
+    measure: Measure, values: Mapping[str, NDArray[np.floating]], chosen: NDArray[np.bool_]
+) -> dict[str, float]:
+    return {who: float(measure.average(each[chosen])) for who, each in values.items()}
 
 
 def _mse(ours: Tensor, true: Tensor) -> float:

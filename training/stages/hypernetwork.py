@@ -6,6 +6,7 @@ second stage with the adversarial loss beside them (λ_timbre = 20, λ_recon = 2
 
 Ours beside it (off in paper.toml): the same offsets also render another note of the instrument, whose
 true mel joins the reconstruction term. The timbre term is the mean square over the feature's width.
+A second reconstruction term may see the other notes as the engine renders them, with carry-over.
 
 Shape legend: T timbres with K notes each, B = T · K, M mel bands, F frames, H feature width.
 """
@@ -18,18 +19,22 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from scipy.ndimage import gaussian_filter1d
 from torch import Tensor, nn
 
+from core.errors import ParameterError
 from core.feature_extractor import FeatureExtractor
 from core.generator import Generator
 from core.hypernetwork import Hypernetwork
+from core.inference.engine import CARRY_OVER_BANDS, CARRY_OVER_FRAMES, carry_over_share
+from core.mel import MelConfig
 from training import losses
 from training.data.augment import AugmentConfig, apply_change, disturb_source, shared_change
 from training.data.dataset import CorpusSplit, NoteBatch
 from training.discriminator import Discriminator
 from training.run_dir import RunDir
 from training.stages.generator import discriminator_step, frozen_logits, validation_pairs
-from training.trainer import Stage, clip_and_step, cosine_share, set_learning_rates
+from training.trainer import Stage, clip_and_step, cosine_share, plain_module, set_learning_rates
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,6 +55,9 @@ class HypernetworkStageConfig:
     """λ_timbre (arXiv 2401.04558, section 4.1)."""
     reconstruction_weight: float = 200.0
     """λ_recon (arXiv 2401.04558, section 4.1)."""
+    carried_weight: float = 0.0
+    """Weight of a reconstruction term on the other notes with the source's carry-over; 0 is the
+    paper."""
     adversarial_weight: float = 0.0
     """Weight of the adversarial loss: 0 in the first stage, 1 in the paper's second."""
     r1_weight: float = 1.0
@@ -63,42 +71,88 @@ class HypernetworkStageConfig:
     ema_halflife_steps: float = 200.0
     """Half-life of the averaged weights."""
 
+    def __post_init__(self) -> None:
+        if self.carried_weight > 0.0 and self.notes_per_timbre < 2:
+            raise ParameterError(
+                f"carried_weight = {self.carried_weight:g} needs another note beside the source; "
+                "set notes_per_timbre to 2 or more."
+            )
 
-@torch.no_grad()
+
+class CarryOver(nn.Module):
+    """Adds what was missed in a source to its other notes, as the engine does, with gradients.
+
+    Args:
+        mel: Geometry.
+    """
+
+    bands: Tensor  # [M, M]
+    frames: Tensor  # [F, F]
+
+    def __init__(self, mel: MelConfig) -> None:
+        super().__init__()
+        for name, size, sigma in (
+            ("bands", mel.n_mels, CARRY_OVER_BANDS),
+            ("frames", mel.n_frames, CARRY_OVER_FRAMES),
+        ):
+            # A linear filter is the matrix that it makes of the identity.
+            smoothing = gaussian_filter1d(np.eye(size, dtype=np.float32), sigma, 0, mode="nearest")
+            self.register_buffer(name, torch.from_numpy(smoothing), persistent=False)
+
+    def forward(self, source: Tensor, drawn: Tensor, others: Tensor, semitones: Tensor) -> Tensor:
+        """Other notes with carry-over.
+
+        Args:
+            source: Mels of the sources, [T, M, F].
+            drawn: What the model makes of them at their own notes, [T, M, F].
+            others: What it makes of other notes, [T, K - 1, M, F].
+            semitones: Those notes' distances from the source, [T, K - 1].
+
+        Returns:
+            [T, K - 1, M, F].
+        """
+        missed = self.bands @ (source - drawn) @ self.frames.T
+        shares = torch.tensor(
+            [[carry_over_share(each) for each in line] for line in semitones.tolist()],
+            device=missed.device,
+        )
+        return (others + shares[..., None, None] * missed[:, None]).clamp_min(-1.0)
+
+
 def refine(
-    features: nn.Module,
-    generator: Generator,
-    hypernetwork: nn.Module,
-    h: Tensor,
-    midi_pitch: Tensor,
-    velocity: Tensor,
+    features: nn.Module, generator: Generator, hypernetwork: nn.Module, source: NoteBatch, h: Tensor
 ) -> Sequence[Tensor]:
-    """Weight offsets of timbres, as the engine computes them, without gradients.
+    """Weight offsets of timbres, as the engine computes them; gradients reach H alone.
 
     Args:
         features: f.
         generator: G.
-        hypernetwork: H.
-        h: Timbre features, [T, H].
-        midi_pitch: Notes of the sources, [T].
-        velocity: Their velocities, [T].
+        hypernetwork: H, as it is or in Fabric's wrapper.
+        source: The sounds wanted, T notes.
+        h: Their features, [T, H].
 
     Returns:
         One Δ [T, O, I] per modulated layer.
     """
-    h_init = initial_features(features, generator, h, midi_pitch, velocity)
-    offsets: list[Tensor] = hypernetwork(h, h_init)
+    plain = plain_module(hypernetwork)
+    assert isinstance(plain, Hypernetwork)
+    with torch.no_grad():
+        z = torch.zeros(len(h), generator.config.z_dim, device=h.device)
+        initial = generator(z, source.midi_pitch, source.velocity, h)
+        mels = source.mel[:, None], initial
+        read = mels if plain.config.reads_mels else (h, features(initial))
+    offsets: list[Tensor] = hypernetwork(*read)
     return offsets
 
 
-@torch.no_grad()
-def initial_features(
-    features: nn.Module, generator: Generator, h: Tensor, midi_pitch: Tensor, velocity: Tensor
-) -> Tensor:
-    """h_init = f(G(0, p, h)), [T, H]."""
-    z = torch.zeros(len(h), generator.config.z_dim, device=h.device)
-    h_init: Tensor = features(generator(z, midi_pitch, velocity, h))
-    return h_init
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Rendered:
+    """Notes of unseen instruments and what is made of them, mels [B, M, F]."""
+
+    name: str
+    target: NoteBatch
+    plain: Tensor
+    refined: Tensor
 
 
 class HypernetworkStage(Stage):
@@ -133,6 +187,7 @@ class HypernetworkStage(Stage):
         self.features = fabric.to_device(features.requires_grad_(False)).eval()
         self.generator = generator.requires_grad_(False).eval()
         fabric.to_device(self.generator)
+        self.carry_over = fabric.to_device(CarryOver(generator.mel))
         self.base_rates = {"hypernetwork": config.learning_rate}
         modules: dict[str, nn.Module] = {"hypernetwork": hypernetwork}
         if config.adversarial_weight > 0.0:
@@ -155,14 +210,17 @@ class HypernetworkStage(Stage):
         mel_config = self.train_split.mel
         change = shared_change(self.augment, mel_config, timbres, chance).to(self.fabric.device)
         changed = apply_change(target.mel, change.repeat_interleave(notes, dim=0))
-        source = disturb_source(self.augment, mel_config, changed[::notes], chance)
-        with torch.no_grad(), self.fabric.autocast():
-            h = self.features(source[:, None])
-            h_init = initial_features(
-                self.features, self.generator, h,
-                target.midi_pitch[::notes], target.velocity[::notes],
-            )  # fmt: skip
-        offsets = self.networks["hypernetwork"](h, h_init)
+        source = NoteBatch(
+            mel=disturb_source(self.augment, mel_config, changed[::notes], chance),
+            midi_pitch=target.midi_pitch[::notes], velocity=target.velocity[::notes],
+            instrument=target.instrument[::notes],
+        )  # fmt: skip
+        with self.fabric.autocast():
+            with torch.no_grad():
+                h = self.features(source.mel[:, None])
+            offsets = refine(
+                self.features, self.generator, self.networks["hypernetwork"], source, h
+            )
         h_notes = h.repeat_interleave(notes, dim=0)
         z = torch.zeros(timbres * notes, self.generator.config.z_dim, device=h.device)
         with self.fabric.autocast():
@@ -172,6 +230,16 @@ class HypernetworkStage(Stage):
         timbre = losses.timbre(h_rendered, h_notes)
         loss = config.timbre_weight * timbre + config.reconstruction_weight * squared
         reported = {"squared": squared, "timbre": timbre}
+        if config.carried_weight > 0.0:
+            by_timbre = (timbres, notes, mel_config.n_mels, mel_config.n_frames)
+            drawn = rendered.float().reshape(by_timbre)
+            pitches = target.midi_pitch.reshape(timbres, notes)
+            corrected = self.carry_over(
+                source.mel, drawn[:, 0], drawn[:, 1:], pitches[:, 1:] - pitches[:, :1]
+            )
+            true_others = changed.reshape(by_timbre)[:, 1:]
+            reported["carried"] = losses.reconstruction(corrected, true_others)
+            loss = loss + config.carried_weight * reported["carried"]
         if config.adversarial_weight > 0.0:
             logits = frozen_logits(
                 self.fabric, self.networks["discriminator"], rendered, target, h_notes
@@ -197,41 +265,47 @@ class HypernetworkStage(Stage):
 
     @torch.no_grad()
     def validate(self, networks: Mapping[str, nn.Module]) -> dict[str, float]:
-        """RMSE in dB to true notes of unseen instruments, plain and refined."""
-        measures = {}
+        """RMSE in dB to true notes of unseen instruments: plain, refined, with carry-over."""
         unit = self.validation_split.mel.db_per_unit
-        for name, target, plain, refined in self._render(networks, 64):
-            for kind, rendered in (("plain", plain), ("refined", refined)):
-                error = (rendered - target.mel).square().mean(dim=(1, 2))
-                measures[f"{name}_{kind}_rmse_db"] = float(error.sqrt().mean()) * unit
-                measures[f"{name}_{kind}_mse"] = float(error.mean())
+        same, cross = self._render(networks, 64)
+        corrected = self.carry_over(
+            same.target.mel, same.refined, cross.refined[:, None],
+            (cross.target.midi_pitch - same.target.midi_pitch)[:, None],
+        )[:, 0]  # fmt: skip
+        drawn = {
+            "same_plain": (same, same.plain), "same_refined": (same, same.refined),
+            "cross_plain": (cross, cross.plain), "cross_refined": (cross, cross.refined),
+            "cross_carried": (cross, corrected),
+        }  # fmt: skip
+        measures = {}
+        for name, (rendered, mels) in drawn.items():
+            error = (mels - rendered.target.mel).square().mean(dim=(1, 2))
+            measures[f"{name}_rmse_db"] = float(error.sqrt().mean()) * unit
+            measures[f"{name}_mse"] = float(error.mean())
         return measures
 
     @torch.no_grad()
     def show(self, networks: Mapping[str, nn.Module], run: RunDir, step: int) -> None:
         """True, plain and refined mels of unseen instruments."""
-        for name, target, plain, refined in self._render(networks, 6):
-            stacked = torch.cat([target.mel, plain, refined], dim=1)
+        for each in self._render(networks, 6):
+            stacked = torch.cat([each.target.mel, each.plain, each.refined], dim=1)
             picture = torch.cat(list(stacked), dim=1).float().cpu().numpy()
-            run.log_spectrogram(f"{name} (true, plain, refined)", step, picture)
+            run.log_spectrogram(f"{each.name} (true, plain, refined)", step, picture)
 
-    def _render(
-        self, networks: Mapping[str, nn.Module], count: int
-    ) -> list[tuple[str, NoteBatch, Tensor, Tensor]]:
+    def _render(self, networks: Mapping[str, nn.Module], count: int) -> list[_Rendered]:
+        """Validation sources at their own note (``same``), then at another (``cross``)."""
         results = []
         with self.fabric.autocast():
             pairs = validation_pairs(
                 self.validation_split, self.features, self.fabric.device, count
             )
-            source = pairs[0][2]
-            h = pairs[0][1]
-            offsets = refine(
-                self.features, self.generator, networks["hypernetwork"],
-                h, source.midi_pitch, source.velocity,
-            )  # fmt: skip
+            _, h, source = pairs[0]
+            offsets = refine(self.features, self.generator, networks["hypernetwork"], source, h)
             z = torch.zeros(len(h), self.generator.config.z_dim, device=h.device)
             for name, _, target in pairs:
-                plain = self.generator(z, target.midi_pitch, target.velocity, h)[:, 0]
-                refined = self.generator(z, target.midi_pitch, target.velocity, h, offsets)[:, 0]
-                results.append((name, target, plain, refined))
+                plain, refined = (
+                    self.generator(z, target.midi_pitch, target.velocity, h, chosen)[:, 0].float()
+                    for chosen in (None, offsets)
+                )
+                results.append(_Rendered(name=name, target=target, plain=plain, refined=refined))
         return results

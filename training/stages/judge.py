@@ -1,4 +1,7 @@
-"""Stage `judge`: the pitch classifier that scores the generators, trained apart from them."""
+"""Stage `judge`: the pitch classifier that scores the generators, trained apart from them.
+
+Shape legend: B batch, T samples, L log-frequency bins, N frames.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,12 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.data.augment import AugmentConfig, apply_change, disturb_source, shared_change
 from training.data.dataset import CorpusSplit, step_rng
-from training.metrics.pitch_judge import PitchJudge
+from training.metrics.pitch_judge import BINS_PER_NOTE, FLOOR_DB, PitchJudge
 from training.run_dir import RunDir
 from training.trainer import Stage, clip_and_step, cosine_share, set_learning_rates
+
+VALIDATION_NOTES = 512
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,14 +34,22 @@ class JudgeStageConfig:
     """Adam's step size."""
     gradient_clip: float = 5.0
     """Largest gradient norm."""
-    fall_to: float = 0.05
+    fall_to: float = 0.02
     """The learning rate ends at this share of its start, along a cosine."""
     ema_halflife_steps: float = 200.0
     """Half-life of the averaged weights."""
+    widest_shift: int = 6
+    """Sounds are moved by up to this many semitones, their label with them."""
+    equalizer_db: float = 9.0
+    """Standard deviation of a smooth equaliser curve."""
+    noise_db: float = -45.0
+    """Loudest added noise, relative to the strongest bin."""
+    change_probability: float = 0.5
+    """Share of sounds with each of these changes."""
 
 
 class JudgeStage(Stage):
-    """Trains the judge to name the note of true mels, disturbed as all sources are.
+    """Trains the judge to name the note of true sounds.
 
     Args:
         fabric: Where.
@@ -45,7 +57,6 @@ class JudgeStage(Stage):
         train: Training notes.
         validation: Validation notes.
         config: Recipe.
-        augment: How mels are changed.
     """
 
     def __init__(
@@ -55,10 +66,10 @@ class JudgeStage(Stage):
         train: CorpusSplit,
         validation: CorpusSplit,
         config: JudgeStageConfig,
-        augment: AugmentConfig,
     ) -> None:
-        self.fabric, self.config, self.augment = fabric, config, augment
+        self.fabric, self.config = fabric, config
         self.train_split, self.validation_split = train, validation
+        self.spectrum = fabric.to_device(judge.spectrum)
         optimizer = torch.optim.Adam(judge.parameters(), config.learning_rate, (0.9, 0.99))
         self.base_rates = {"judge": config.learning_rate}
         network, optimizer = fabric.setup(judge, optimizer)
@@ -70,13 +81,12 @@ class JudgeStage(Stage):
         share = cosine_share(step, config.steps, config.fall_to)
         set_learning_rates(self.optimizers, self.base_rates, share)
         indices = self.train_split.draw(rng, config.batch_size, 1)
-        batch = self.train_split.batch(indices).to(self.fabric.device)
+        audio = self.train_split.audio(indices).to(self.fabric.device)
         chance = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        change = shared_change(self.augment, self.train_split.mel, config.batch_size, chance)
-        mel = apply_change(batch.mel, change.to(self.fabric.device))
-        mel = disturb_source(self.augment, self.train_split.mel, mel, chance)
-        notes = batch.midi_pitch.round().long()
-        logits = self.networks["judge"](mel[:, None])
+        pitch = torch.from_numpy(self.train_split.midi_pitch[indices])
+        levels, pitch = disturb_levels(self.spectrum(audio), pitch, config, chance)
+        notes = pitch.round().long().to(self.fabric.device)
+        logits = self.networks["judge"](levels)
         loss = functional.cross_entropy(logits, notes)
         clip_and_step(
             self.fabric,
@@ -90,12 +100,51 @@ class JudgeStage(Stage):
     @torch.no_grad()
     def validate(self, networks: Mapping[str, nn.Module]) -> dict[str, float]:
         """Accuracy on notes of unseen instruments."""
-        indices = self.validation_split.draw(step_rng(0, 0, 0), 256, 1)
-        batch = self.validation_split.batch(indices).to(self.fabric.device)
-        with self.fabric.autocast():
-            logits = torch.cat([networks["judge"](m[:, None]) for m in torch.split(batch.mel, 32)])
-        right = logits.argmax(dim=1) == batch.midi_pitch.round().long()
-        return {"accuracy": float(right.float().mean())}
+        split = self.validation_split
+        indices = split.draw(step_rng(0, 0, 0), VALIDATION_NOTES, 1)
+        right = []
+        for part in np.array_split(indices, max(1, len(indices) // 32)):
+            with self.fabric.autocast():
+                logits = networks["judge"](self.spectrum(split.audio(part).to(self.fabric.device)))
+            right.append(logits.argmax(dim=1).cpu().numpy() == np.round(split.midi_pitch[part]))
+        return {"accuracy": float(np.concatenate(right).mean())}
 
     def show(self, networks: Mapping[str, nn.Module], run: RunDir, step: int) -> None:
         """Nothing to see or hear: the judge only names notes."""
+
+
+def disturb_levels(
+    levels: Tensor, midi_pitch: Tensor, config: JudgeStageConfig, rng: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Other pitches, equalisers and noise for levels along a log-frequency axis.
+
+    Args:
+        levels: Of sounds, [B, L, N], 0 at the floor to 1.
+        midi_pitch: Their notes, [B].
+        config: Strengths.
+        rng: Source of chance, on the CPU.
+
+    Returns:
+        Changed levels and the notes that they now are.
+    """
+    count, bins, _ = levels.shape
+
+    def applied() -> Tensor:
+        return torch.rand(count, 1, 1, generator=rng) < config.change_probability
+
+    widest = config.widest_shift
+    semitones = torch.randint(-widest, widest + 1, (count,), generator=rng) * applied().flatten()
+    reach = widest * BINS_PER_NOTE
+    padded = functional.pad(levels, (0, 0, reach, reach))
+    starts = (reach - semitones * BINS_PER_NOTE).tolist()
+    moved = torch.stack([each[s : s + bins] for each, s in zip(padded, starts, strict=True)])
+    knots = torch.randn(count, 1, 8, generator=rng) * config.equalizer_db / -FLOOR_DB
+    curve = functional.interpolate(knots, size=bins, mode="linear", align_corners=True)
+    changed = moved + (curve.transpose(1, 2) * applied()).to(levels.device) * (moved > 0.0)
+    quiet = 1.0 - (config.noise_db - 30.0 * torch.rand(count, 1, 1, generator=rng)) / FLOOR_DB
+    tilt = (torch.rand(count, 1, 1, generator=rng) - 0.5) * torch.linspace(-0.4, 0.4, bins)[:, None]
+    flutter = 0.04 * torch.randn(levels.shape, generator=rng)
+    noise = ((quiet + tilt + flutter) * applied()).to(levels.device)
+    changed = torch.maximum(changed, noise)
+    peak = changed.amax(dim=(1, 2), keepdim=True)
+    return (changed + (1.0 - peak) * (changed > 0.0)).clamp(0.0, 1.0), midi_pitch + semitones

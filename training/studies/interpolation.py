@@ -33,7 +33,7 @@ def study_interpolation(bench: Workbench, config: EvaluateConfig, out: Path) -> 
     rng = step_rng(config.seed, 0, 21)
     sounds = split.draw(rng, 2 * max(1, config.pitch_sources // 2), 1).reshape(-1, 2)
     is_near = (split.midi_pitch >= NOTES[0]) & (split.midi_pitch <= NOTES[-1])
-    true = bench.judge_features(split.mels(np.flatnonzero(is_near)[: config.pairs]))
+    true = bench.judge_true(np.flatnonzero(is_near)[: config.pairs]).features
     timbres = [(bench.analyze(int(one)), bench.analyze(int(other))) for one, other in sounds]
     accuracies, distances, lines = [], [], []
     for weight in WEIGHTS:
@@ -43,16 +43,16 @@ def study_interpolation(bench: Workbench, config: EvaluateConfig, out: Path) -> 
             request = RenderRequest(mix=mix, notes=NOTES, original_range=0.0)
             regions = bench.engine.render(request).regions
             heard += [bench.whole_note(region.samples) for region in regions]
-        mels = bench.mels_of(heard)
+        judged = bench.judge_sounds(torch.from_numpy(sound)[None] for sound in heard)
         wanted = NOTES * len(timbres)
-        is_right = bench.judge_notes(mels) == torch.tensor(wanted)
+        is_right = judged.notes == torch.tensor(wanted)
         errors = [
             tuning_error_cents(sound, note, bench.sample_rate)
             for sound, note in zip(heard, wanted, strict=True)
         ]
         tracked = [abs(error) for error in errors if error is not None]
         accuracies.append(float(is_right.float().mean()))
-        distances.append(frechet_distance(bench.judge_features(mels), true))
+        distances.append(frechet_distance(judged.features, true))
         tuning = f"{np.median(tracked):.2f}" if tracked else "none"
         lines.append(
             (

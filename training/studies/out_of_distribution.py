@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from core.audio.files import AudioClip, read_audio
 from core.inference.request import RenderRequest, Timbre, TimbreMix
@@ -101,7 +102,8 @@ def _look(bench: Workbench, name: str, timbre: Timbre) -> Finding:
         tuning_error_cents(sound, note, bench.sample_rate)
         for sound, note in zip(sounds, notes, strict=True)
     ]
-    named = bench.judge_notes(mels).numpy() == np.array(notes)
+    judged = bench.judge_sounds(torch.from_numpy(sound)[None] for sound in sounds)
+    named = judged.notes.numpy() == np.array(notes)
     nearest = bench.engine.nearest_instruments(timbre, 1)
     return Finding(
         name=name,

@@ -14,6 +14,7 @@ from training.metrics.frechet import frechet_distance
 from training.metrics.rivals import (
     RivalError,
     griffin_lim,
+    phase_vocoder_shift,
     resample_shift,
     rubber_band_shift,
 )
@@ -66,11 +67,12 @@ def test_the_tracker_gives_up_on_silence_and_on_another_note() -> None:
 @pytest.mark.parametrize("semitones", [-12.0, -3.0, 7.0, 12.0])
 def test_rivals_reach_the_pitch_asked_for(semitones: float) -> None:
     source = _note(60.0)
-    shifted = [resample_shift(source, semitones)]
+    shifted = [resample_shift(source, semitones), phase_vocoder_shift(source, semitones, RATE)]
     if shutil.which("rubberband") is not None:
         shifted.append(rubber_band_shift(source, semitones, RATE))
     for audio in shifted:
         assert audio.shape == source.shape
+        assert audio.dtype == np.float32
         error = tuning_error_cents(audio, 60.0 + semitones, RATE)
         assert error is not None
         assert abs(error) < 4.0

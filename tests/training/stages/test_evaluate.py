@@ -3,7 +3,13 @@ from __future__ import annotations
 import pytest
 
 from training.stages.contest import INSTRUMENT, LOG_MEL, MODEL, RESAMPLING, RUBBER_BAND
-from training.stages.evaluate import distance_row, distances_table, likeness_table
+from training.stages.evaluate import (
+    DistanceRow,
+    directions_table,
+    distance_row,
+    distances_table,
+    likeness_table,
+)
 
 
 def _means(model: float, instrument: float) -> dict[str, float]:
@@ -43,3 +49,13 @@ def test_only_the_log_mel_has_bars_and_the_rest_a_table_of_its_own() -> None:
     assert [line[0] for line in likeness_table(rows).lines] == ["attack"]
     for table in (distances_table(rows), likeness_table(rows)):
         assert len(table.lines[0]) == len(table.header)
+
+
+def test_up_and_down_have_a_table_of_their_own() -> None:
+    rows = [
+        DistanceRow(measure=LOG_MEL, interval=interval, pairs=20, values=_means(1.0, 2.0))
+        for interval in ("-12", "+12")
+    ]
+    table = directions_table(rows)
+    assert [line[1] for line in table.lines] == ["-12", "+12"]
+    assert all(len(line) == len(table.header) for line in table.lines)
