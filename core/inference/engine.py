@@ -8,7 +8,7 @@ Paper: HyperGANStrument (arXiv 2401.04558, sections 3.1 and 3.4).
 Deviations: a mix of features is scaled back to unit mean square; the weight offsets of a mix are the
 weighted offsets of its sources, not H's of a first drawing of the mix (0.4 dB apart, as are two
 places 0.02 apart on the pad, for half the time); what the model missed in a source is carried over
-to every note (see :func:`carry_over_of`); near its root a recording plays itself (see
+to every note (core/inference/carry_over.py); near its root a recording plays itself (see
 core/inference/original.py); every key is brought to the loudness of its source.
 
 Shape legend: B batch, M mel bands, F frames, T samples, H feature width.
@@ -23,13 +23,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from core.audio.files import AudioClip
@@ -38,6 +38,7 @@ from core.audio.pitch import estimate_root
 from core.audio.signal import PRE_ROLL_S, fade, isolate_note
 from core.device import cpu_has_fast_bfloat16, is_out_of_memory, resolve_device
 from core.errors import CheckpointError, DeviceError, ParameterError, RenderCancelled
+from core.inference.carry_over import CarryOver, carry_over_of
 from core.inference.fitting import fit_offsets
 from core.inference.folded_generator import FoldedGenerator, FoldedWeights
 from core.inference.folded_vocoder import FoldedVocoder
@@ -58,13 +59,6 @@ from core.nn.ops import normalize_2nd_moment
 NOTES_PER_BATCH = 4
 """Notes rendered at once; progress and cancelling have this grain. More are no quicker by the note:
 their feature maps no longer fit a cache."""
-CARRY_OVER_BANDS = 8.0
-"""Width (σ) of the carry-over's Gaussian along the mel axis, bands."""
-CARRY_OVER_FRAMES = 3.0
-"""Width (σ) of the carry-over's Gaussian along time, frames."""
-CARRY_OVER_FADE = (6.0, 18.0, 0.5)
-"""The carry-over is whole up to 6 semitones from the source and falls to a half at 18: measured on
-the validation split, see training/README.md."""
 PEAK = 10.0 ** (-1.0 / 20.0)
 """No note is louder than this: -1 dBFS."""
 FADE_OUT_S = 0.02
@@ -90,7 +84,7 @@ class _Refined:
     key: str
     h: Tensor  # [1, H]
     weight_offsets: tuple[Tensor, ...]  # Δ times the strength asked for
-    carry_overs: Tensor  # [S, M, F] of the mix's timbres, normalised mel units
+    carry_overs: tuple[CarryOver, ...]  # of the mix's timbres
 
 
 class _RecentlyUsed(Generic[EntryT]):
@@ -440,7 +434,7 @@ class SynthesisEngine:
                 key=key,
                 h=normalize_2nd_moment(sum_weighted([s.h for s in sources], mix.weights)),
                 weight_offsets=tuple(sum_weighted(layer, mix.weights) for layer in offsets),
-                carry_overs=torch.cat([s.carry_overs for s in sources]),
+                carry_overs=tuple(chain.from_iterable(s.carry_overs for s in sources)),
             )
 
         return self._kept.get(key, blend)
@@ -458,7 +452,7 @@ class SynthesisEngine:
                 key=key,
                 h=h,
                 weight_offsets=offsets,
-                carry_overs=carry_over_of(source, drawn)[None],
+                carry_overs=(carry_over_of(source, drawn),),
             )
 
         return self._kept.get(key, refine)
@@ -539,8 +533,7 @@ class SynthesisEngine:
         weights = self._weights_kept.get(
             refined.key, lambda: self._generator.fold(refined.weight_offsets)
         )
-        shares = torch.tensor([_carry_over_shares(request, note) for note in notes])
-        carried = torch.einsum("bs,smf->bmf", shares.to(self._device), refined.carry_overs)
+        carried = self._carried(request, notes, refined.carry_overs)
         generator = torch.Generator().manual_seed(request.seed % 2**63)
         z = torch.randn(1, self._model.generator.config.z_dim, generator=generator)
         z = z * request.variation
@@ -552,6 +545,25 @@ class SynthesisEngine:
                 plain = self._draw(refined.h, notes, float(SOURCE_VELOCITY), weights) + carried
             mels = mels + self._missing(request, notes, plain)
         return mels.clamp_min_(-1.0)
+
+    def _carried(
+        self, request: RenderRequest, notes: Sequence[int], carry_overs: Sequence[CarryOver]
+    ) -> Tensor:
+        """What notes get of the carry-over of the mix's timbres, [B, M, F]."""
+        mix, mel = request.mix, self._model.mel
+        strengths = [request.carry_over * weight for weight in mix.weights]
+        return torch.stack(
+            [
+                sum_weighted(
+                    [
+                        each.at(note - timbre.root_pitch, mel)
+                        for each, timbre in zip(carry_overs, mix.timbres, strict=True)
+                    ],
+                    strengths,
+                )
+                for note in notes
+            ]
+        )
 
     def _missing(self, request: RenderRequest, notes: Sequence[int], drawn: Tensor) -> Tensor:
         """What brings drawn mels [B, M, F] nearer to the sources' shifted recordings."""
@@ -581,40 +593,6 @@ class SynthesisEngine:
         padded[0, : len(recording)] = recording
         mel: Tensor = self._mel(torch.from_numpy(padded))[0].to(self._device, torch.float16)
         return mel
-
-
-def carry_over_of(source: Tensor, drawn: Tensor) -> Tensor:
-    """What the model missed in a source, smoothed so that no single partial is left in it.
-
-    It holds the body, the room, the envelope and the brightness of this very recording, and is
-    added to every rendered note (ours; see ARCHITECTURE.md, decisions).
-
-    Args:
-        source: The source's mel, [M, F].
-        drawn: The model's mel of the same note, [M, F].
-
-    Returns:
-        [M, F] in normalised mel units.
-    """
-    missed = (source - drawn).cpu().numpy()
-    smooth = gaussian_filter(missed, (CARRY_OVER_BANDS, CARRY_OVER_FRAMES), mode="nearest")
-    return torch.from_numpy(smooth).to(source.device)
-
-
-def carry_over_share(semitones: float) -> float:
-    """How much of the carry-over a note gets, by its distance from the source (either way)."""
-    near, far, least = CARRY_OVER_FADE
-    way = min(1.0, max(0.0, (abs(semitones) - near) / (far - near)))
-    return 1.0 - (1.0 - least) * way
-
-
-def _carry_over_shares(request: RenderRequest, note: int) -> list[float]:
-    """How much of each timbre's carry-over a note gets."""
-    mix = request.mix
-    return [
-        request.carry_over * weight * carry_over_share(note - timbre.root_pitch)
-        for timbre, weight in zip(mix.timbres, mix.weights, strict=True)
-    ]
 
 
 def sum_weighted(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:

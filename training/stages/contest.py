@@ -20,7 +20,7 @@ from scipy import signal
 from torch import Tensor
 
 from core.audio.loudness import momentary_loudness_db
-from core.inference.engine import carry_over_of, carry_over_share
+from core.inference.carry_over import carry_over_of
 from core.inference.request import ORIGINAL_RANGE, RenderRequest, TimbreMix
 from core.instrument import HIGHEST_KEY
 from training import losses
@@ -221,7 +221,7 @@ class Contest:
         plain, refined = self.bench.draw(sources, pitch[targets], velocity[targets])
         _, own = self.bench.draw(sources, pitch[sources], velocity[sources])
         carried = [
-            carry_over_of(source, drawn) * carry_over_share(float(semitones))
+            carry_over_of(source, drawn).at(float(semitones), split.mel)
             for source, drawn, semitones in zip(
                 split.mels(sources), own, pitch[targets] - pitch[sources], strict=True
             )

@@ -26,7 +26,7 @@ from core.errors import ParameterError
 from core.feature_extractor import FeatureExtractor
 from core.generator import Generator
 from core.hypernetwork import Hypernetwork
-from core.inference.engine import CARRY_OVER_BANDS, CARRY_OVER_FRAMES, carry_over_share
+from core.inference.carry_over import BODY_BANDS, BODY_FRAMES, body_share
 from core.mel import MelConfig
 from training import losses
 from training.data.augment import AugmentConfig, apply_change, disturb_source, shared_change
@@ -80,7 +80,9 @@ class HypernetworkStageConfig:
 
 
 class CarryOver(nn.Module):
-    """Adds what was missed in a source to its other notes, as the engine does, with gradients.
+    """Adds the body of what was missed in a source to its other notes, with gradients.
+
+    What moves with the partials is left out: training should draw the partials itself.
 
     Args:
         mel: Geometry.
@@ -92,8 +94,8 @@ class CarryOver(nn.Module):
     def __init__(self, mel: MelConfig) -> None:
         super().__init__()
         for name, size, sigma in (
-            ("bands", mel.n_mels, CARRY_OVER_BANDS),
-            ("frames", mel.n_frames, CARRY_OVER_FRAMES),
+            ("bands", mel.n_mels, BODY_BANDS),
+            ("frames", mel.n_frames, BODY_FRAMES),
         ):
             # A linear filter is the matrix that it makes of the identity.
             smoothing = gaussian_filter1d(np.eye(size, dtype=np.float32), sigma, 0, mode="nearest")
@@ -113,7 +115,7 @@ class CarryOver(nn.Module):
         """
         missed = self.bands @ (source - drawn) @ self.frames.T
         shares = torch.tensor(
-            [[carry_over_share(each) for each in line] for line in semitones.tolist()],
+            [[body_share(each) for each in line] for line in semitones.tolist()],
             device=missed.device,
         )
         return (others + shares[..., None, None] * missed[:, None]).clamp_min(-1.0)

@@ -4,7 +4,6 @@ import copy
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from unittest.mock import patch
 
@@ -21,8 +20,6 @@ from core.inference.engine import (
     NOTES_PER_BATCH,
     PEAK,
     SynthesisEngine,
-    carry_over_of,
-    carry_over_share,
     sum_weighted,
 )
 from core.inference.folded_generator import FoldedGenerator
@@ -526,37 +523,9 @@ def test_a_gpu_renders_what_the_cpu_renders(studio: Studio) -> None:
     assert difference(ours, expected) < 2 * BFLOAT16_TOLERANCE
 
 
-# Carry-over
-
-
-def test_what_is_missed_evenly_is_carried_over_whole() -> None:
-    source = torch.rand(128, 256)
-    torch.testing.assert_close(
-        carry_over_of(source, source - 0.3), torch.full((128, 256), 0.3), atol=1e-5, rtol=0
-    )
-    assert not carry_over_of(source, source).any()
-
-
-def test_no_partial_is_left_in_the_carry_over() -> None:
-    drawn = torch.zeros(128, 256)
-    source = drawn.clone()
-    source[40] = 1.0  # a partial that the model missed
-    source[:, 100] += 1.0  # and a click
-    carried = carry_over_of(source, drawn)
-    assert float(carried.max()) < 0.25
-    assert float(carried[40].mean()) == pytest.approx(1 / (8 * np.sqrt(2 * np.pi)), abs=0.01)
-
-
 def test_sums_are_weighted() -> None:
     parts = [torch.tensor([1.0, 2.0]), torch.tensor([10.0, 20.0])]
     torch.testing.assert_close(sum_weighted(parts, [0.25, 0.5]), torch.tensor([5.25, 10.5]))
-
-
-def test_the_carry_over_is_whole_near_the_source_and_never_grows_with_distance() -> None:
-    shares = [carry_over_share(float(distance)) for distance in range(-60, 61)]
-    assert shares[60] == shares[60 + 6] == shares[60 - 6] == 1.0
-    assert shares == shares[::-1]
-    assert all(near >= far >= 0.5 for near, far in pairwise(shares[60:]))
 
 
 def test_a_note_starts_and_ends_at_zero_without_a_click(studio: Studio) -> None:

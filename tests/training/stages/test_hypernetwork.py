@@ -12,7 +12,7 @@ from core.audio.files import AudioClip
 from core.checkpoint import named_tensors, save_checkpoint
 from core.errors import CoreError, ParameterError
 from core.hypernetwork import MELS
-from core.inference.engine import carry_over_of, carry_over_share
+from core.inference.carry_over import body_share, carry_over_of
 from core.inference.model import load_model, save_model
 from core.inference.request import RenderRequest, TimbreMix
 from core.mel import MelConfig
@@ -32,9 +32,9 @@ def test_carry_over_in_training_is_the_engines() -> None:
     semitones = torch.tensor([[0.0, -5.0, 12.0], [7.5, 18.0, -40.0]])
     ours = CarryOver(MelConfig())(source, drawn, others, semitones)
     for timbre in range(2):
-        missed = carry_over_of(source[timbre], drawn[timbre])
+        missed = carry_over_of(source[timbre], drawn[timbre]).body
         for note in range(3):
-            share = carry_over_share(float(semitones[timbre, note]))
+            share = body_share(float(semitones[timbre, note]))
             expected = (others[timbre, note] + share * missed).clamp_min(-1.0)
             torch.testing.assert_close(ours[timbre, note], expected, atol=1e-5, rtol=0.0)
 

@@ -1,0 +1,105 @@
+"""Carry-over: what the model missed in a source goes along to every note rendered from it.
+
+Two parts. The *body* is smooth along frequency: the room, the envelope, the brightness of this very
+recording; it stays where it is, whatever the pitch. What is left are the *partials*: how much louder
+this one is than the model thinks, how long that one rings; it moves with them, stretched along
+frequency by the interval.
+
+Ours; figures in training/README.md.
+
+Shape legend: M mel bands, F frames.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from scipy.ndimage import gaussian_filter
+from torch import Tensor
+
+from core.mel import MelConfig, band_edges_hz, hz_to_mel
+
+BODY_BANDS = 8.0
+"""Width (σ) of the Gaussian along the mel axis that parts the body from the partials, bands."""
+BODY_FRAMES = 3.0
+"""Its width (σ) along time, frames."""
+PARTIALS_FRAMES = 1.0
+"""Width (σ) of the Gaussian along time that the partials are smoothed with, frames."""
+BODY_BY_DISTANCE = ((6.0, 1.0), (18.0, 0.5))
+"""Share of the body by semitones from the source, straight lines between."""
+PARTIALS_BY_DISTANCE = ((0.0, 1.0), (5.0, 1.0), (9.0, 0.6), (20.0, 0.5), (27.0, 0.25), (40.0, 0.0))
+"""Share of the partials by semitones from the source, straight lines between."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class CarryOver:
+    """What the model missed in one source, normalised mel units."""
+
+    body: Tensor
+    """[M, F]."""
+    partials: Tensor
+    """[M, F], at the source's own pitch."""
+
+    def at(self, semitones: float, mel: MelConfig) -> Tensor:
+        """What a note gets of it, [M, F].
+
+        Args:
+            semitones: From the source to the note.
+            mel: Geometry.
+        """
+        carried = body_share(semitones) * self.body
+        share = partials_share(semitones)
+        return carried if share == 0.0 else carried + share * moved(self.partials, semitones, mel)
+
+
+def carry_over_of(source: Tensor, drawn: Tensor) -> CarryOver:
+    """What the model missed in a source.
+
+    Args:
+        source: The source's mel, [M, F].
+        drawn: The model's mel of the same note, [M, F].
+    """
+    missed = (source - drawn).cpu().numpy()
+    body = gaussian_filter(missed, (BODY_BANDS, BODY_FRAMES), mode="nearest")
+    partials = gaussian_filter(missed - body, (0.0, PARTIALS_FRAMES), mode="nearest")
+    device = source.device
+    return CarryOver(
+        body=torch.from_numpy(body).to(device), partials=torch.from_numpy(partials).to(device)
+    )
+
+
+def body_share(semitones: float) -> float:
+    """How much of the body a note gets, by its distance from the source (either way)."""
+    return _share(semitones, BODY_BY_DISTANCE)
+
+
+def partials_share(semitones: float) -> float:
+    """How much of the partials a note gets, by its distance from the source (either way)."""
+    return _share(semitones, PARTIALS_BY_DISTANCE)
+
+
+def moved(mel_difference: Tensor, semitones: float, mel: MelConfig) -> Tensor:
+    """A difference of mels [M, F], stretched along frequency by an interval; 0 comes in from above."""
+    below, fraction = _places(mel, round(float(semitones), 4))
+    below, fraction = below.to(mel_difference.device), fraction.to(mel_difference.device)
+    padded = torch.nn.functional.pad(mel_difference, (0, 0, 0, 2))
+    return torch.lerp(padded[below], padded[below + 1], fraction[:, None])
+
+
+@lru_cache(maxsize=512)
+def _places(mel: MelConfig, semitones: float) -> tuple[Tensor, Tensor]:
+    """Where each band's content comes from: the band below and the way to the next, [M] each."""
+    centres = hz_to_mel(band_edges_hz(mel)[1:-1])
+    source = hz_to_mel(band_edges_hz(mel)[1:-1] / 2.0 ** (semitones / 12.0))
+    place = np.clip((source - centres[0]) / (centres[1] - centres[0]), 0.0, mel.n_mels)
+    below = np.floor(place).astype(np.int64)
+    fraction = (place - below).astype(np.float32)
+    return torch.from_numpy(below), torch.from_numpy(fraction)
+
+
+def _share(semitones: float, by_distance: tuple[tuple[float, float], ...]) -> float:
+    distances, shares = zip(*by_distance, strict=True)
+    return float(np.interp(abs(semitones), distances, shares))

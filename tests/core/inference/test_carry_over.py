@@ -1,0 +1,80 @@
+"""What the model missed: the body stays, the partials move, both fade with distance."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from core.inference.carry_over import (
+    body_share,
+    carry_over_of,
+    moved,
+    partials_share,
+)
+from core.mel import MelConfig, MelSpectrogram
+
+MEL = MelConfig()
+SECONDS = torch.arange(MEL.n_samples, dtype=torch.float64) / MEL.sample_rate
+
+
+def _difference(hertz: float, level: float = 1.0) -> torch.Tensor:
+    """Mel of a sine above the floor, [M, F]."""
+    sine = level * torch.sin(2.0 * np.pi * hertz * SECONDS).float()
+    return MelSpectrogram(MEL)(sine[None])[0] + 1.0
+
+
+def test_what_is_missed_evenly_is_carried_over_whole() -> None:
+    source = torch.rand(MEL.n_mels, MEL.n_frames)
+    carried = carry_over_of(source, source - 0.3)
+    torch.testing.assert_close(carried.body, torch.full_like(source, 0.3), atol=1e-5, rtol=0)
+    assert float(carried.partials.abs().max()) < 1e-5
+    assert not carry_over_of(source, source).at(0.0, MEL).any()
+
+
+def test_a_steady_source_is_made_good_at_its_own_pitch() -> None:
+    source = torch.rand(MEL.n_mels, 1).expand(-1, MEL.n_frames).contiguous()
+    drawn = torch.zeros_like(source)
+    torch.testing.assert_close(carry_over_of(source, drawn).at(0.0, MEL), source, atol=1e-4, rtol=0)
+
+
+def test_no_partial_and_no_click_is_left_in_the_body() -> None:
+    drawn = torch.zeros(MEL.n_mels, MEL.n_frames)
+    source = drawn.clone()
+    source[40] = 1.0  # a partial that the model missed
+    source[:, 100] += 1.0  # and a click
+    body = carry_over_of(source, drawn).body
+    assert float(body.max()) < 0.25
+    assert float(body[40].mean()) == pytest.approx(1 / (8 * np.sqrt(2 * np.pi)), abs=0.01)
+
+
+@pytest.mark.parametrize("semitones", [-12.0, -7.0, 3.5, 12.0])
+def test_a_missed_partial_moves_with_the_pitch(semitones: float) -> None:
+    hertz = 2000.0
+    source = _difference(hertz)
+    true = _difference(hertz * 2.0 ** (semitones / 12.0))
+    partials = moved(source, semitones, MEL)
+    steady = slice(4, -4)
+    found, expected = (x[:, steady].mean(dim=1).argmax() for x in (partials, true))
+    assert abs(int(found) - int(expected)) <= 1
+
+
+def test_nothing_comes_in_from_above_the_highest_band() -> None:
+    lowered = moved(torch.ones(MEL.n_mels, MEL.n_frames), -24.0, MEL)
+    assert not lowered[-8:].any()
+    assert bool((lowered[:80] == 1.0).all())
+
+
+@pytest.mark.parametrize(
+    ("share", "whole_to", "least"), [(body_share, 6, 0.5), (partials_share, 5, 0.0)]
+)
+def test_shares_are_whole_near_the_source_and_never_grow_with_distance(
+    share: object, whole_to: int, least: float
+) -> None:
+    assert callable(share)
+    shares = [float(share(float(distance))) for distance in range(-60, 61)]
+    assert shares[60] == shares[60 + whole_to] == shares[60 - whole_to] == 1.0
+    assert shares == shares[::-1]
+    assert all(near >= far >= least for near, far in pairwise(shares[60:]))
