@@ -34,6 +34,7 @@ from app.audio.midi_input import MidiState, port_label
 from app.audio.output_stream import StreamState
 from app.dialogs.about import AboutDialog, KeysDialog
 from app.dialogs.settings_dialog import SettingsDialog
+from app.models.pad import audible
 from app.models.session import SNAPSHOT_SLOTS, ExportSettings, Session, SoundSettings
 from app.models.session_file import SessionContents
 from app.settings import AppSettings, MiddleC, ThemeName
@@ -75,6 +76,11 @@ _SOUND_LABELS = {
     "velocity": "Change the strike",
     "dice": "Roll the dice",
 }
+_ONE_INSTRUMENT = (
+    "Take the sources for notes of one instrument: every key takes after the notes next to it,\n"
+    "and the pad does not morph"
+)
+_TOO_FEW_NOTES = "Needs two sources that sound: notes of one instrument at different pitches"
 
 
 class MainWindow(QMainWindow):
@@ -114,6 +120,10 @@ class MainWindow(QMainWindow):
         self.sound_panel = SoundPanel()
         self.envelope = EnvelopeEditor()
         self.output = OutputPanel(self.exports.note_files, self.exports.instrument_files)
+        self.one_instrument_action = QAction("&Notes of one instrument", self)
+        self.one_instrument_action.setCheckable(True)
+        self.one_instrument = QToolButton()
+        self.one_instrument.setDefaultAction(self.one_instrument_action)
         self.snapshot_bar = SnapshotBar()
         self.piano = PianoKeyboard()
         self.status = StatusLine()
@@ -184,7 +194,7 @@ class MainWindow(QMainWindow):
 
     def _lay_out(self) -> None:
         upper = QSplitter(Qt.Orientation.Horizontal)
-        upper.addWidget(_column(_heading("Sources"), self.shelf))
+        upper.addWidget(_column(_row(_heading("Sources"), self.one_instrument), self.shelf))
         upper.addWidget(_column(_row(_heading("Timbre pad"), self.paths), self.pad))
         upper.setStretchFactor(1, 1)
         lower = QWidget()
@@ -258,7 +268,9 @@ class MainWindow(QMainWindow):
     def _make_sound_menu(self, menu: QMenu) -> None:
         self._action(menu, "Compare &source and result", "B", self.output.toggle_original)
         self._action(menu, "&Roll the dice", "", self.sound_panel.roll)
-        self._action(menu, "&Centre the cursor", "Ctrl+0", self.cursor_control.centre)
+        centre = self.cursor_control.centre
+        self.centre_action = self._action(menu, "&Centre the cursor", "Ctrl+0", centre)
+        menu.addAction(self.one_instrument_action)
         self._action(menu, "S&ilence", "Ctrl+.", self._silence)
         slots = QMenu("S&napshots", self)
         menu.addMenu(slots)
@@ -335,11 +347,14 @@ class MainWindow(QMainWindow):
         self._editor.refused.connect(lambda: self._show_session(None, self._document.session))
         studio.messages.told.connect(self.messages.show_message)
         studio.sound.states_changed.connect(self._states_changed)
+        studio.book.fitting_changed.connect(self._show_fit)
+        self.status.fit_cancelled.connect(self.sources.stop_fit)
         studio.bridge.status_changed.connect(self._show_service)
         self._meters.timeout.connect(self._tick)
         self.files.settings_changed.connect(self.settings_changed)
         self.files.leaving.connect(self._silence)
         self.snapshots.recalling.connect(self.paths.stop)
+        self.one_instrument_action.triggered.connect(self._set_one_instrument)
         self.sound_panel.sound_changed.connect(self._set_sound)
         self.sound_panel.released.connect(end)
         self.envelope.envelope_changed.connect(self._set_envelope)
@@ -372,6 +387,12 @@ class MainWindow(QMainWindow):
             return replace(session, sound=sound)
 
         self._editor.edit(_SOUND_LABELS[what], change, f"sound {what}")
+
+    def _set_one_instrument(self, is_on: bool) -> None:
+        def change(session: Session) -> Session:
+            return replace(session, sound=replace(session.sound, one_instrument=is_on))
+
+        self._editor.edit("Play as one instrument" if is_on else "Morph on the pad", change)
 
     def _set_envelope(self, envelope: Envelope) -> None:
         self._editor.edit(
@@ -435,6 +456,8 @@ class MainWindow(QMainWindow):
             self.cursor_control.show_cursor()
         if before is None or before.sound != after.sound:
             self.sound_panel.set_sound(after.sound)
+        if before is None or (before.sources, before.sound) != (after.sources, after.sound):
+            self._show_one_instrument(after)
         if before is None or before.envelope != after.envelope:
             self.envelope.set_envelope(after.envelope)
         if before is None or before.gain_db != after.gain_db:
@@ -445,6 +468,16 @@ class MainWindow(QMainWindow):
             self._show_range(after.export)
         self.snapshots.show_snapshots()
         self._show_title()
+
+    def _show_one_instrument(self, session: Session) -> None:
+        is_on = session.sound.one_instrument
+        can_be_used = is_on or len(audible(session.sources)) > 1
+        self.one_instrument_action.setChecked(is_on)
+        self.one_instrument_action.setEnabled(can_be_used)
+        self.one_instrument_action.setToolTip(_ONE_INSTRUMENT if can_be_used else _TOO_FEW_NOTES)
+        self.centre_action.setEnabled(not is_on)
+        self.cursor_control.show_rest()
+        self.exports.show_possible()
 
     def _show_title(self) -> None:
         self.setWindowTitle(f"{self.files.name}[*] – HyperGANStrument")
@@ -468,6 +501,14 @@ class MainWindow(QMainWindow):
             self._studio.messages.error(status.message)
         self._status = status
         self.status.show_service(status)
+
+    def _show_fit(self) -> None:
+        fitting = self._studio.book.fitting
+        if fitting is None:
+            self.status.show_fit("", 0, 0)
+            self._are_states_stale = True
+        else:
+            self.status.show_fit(fitting.name, fitting.done, fitting.total)
 
     def _show_letters(self) -> None:
         letters = self.letters

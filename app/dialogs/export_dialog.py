@@ -38,6 +38,9 @@ from core.instrument import HIGHEST_KEY, MAX_ROUND_ROBINS
 
 MAX_LAYERS = 8
 MAX_PAD_SIDE = 5
+PAD_TIP = (
+    "Points of the pad that can be morphed in the sampler; 1 × 1 is the sound under the cursor"
+)
 USUAL_NOTE_MS = 60.0
 """Of rendering a note, before one was rendered here."""
 
@@ -93,7 +96,7 @@ class ExportDialog(QDialog):
         middle_c: Octave that note 60 is called by.
         make_order: Makes the order of what is chosen.
         make_job: Makes the job of an order.
-        can_pad: Whether there are sounds enough for a pad.
+        pad_refusal: Why no pad can be exported; empty where one can.
         note_ms: Time that rendering a note takes here; 0 where it is not known.
         length_s: Of a note of the present sound.
     """
@@ -110,7 +113,7 @@ class ExportDialog(QDialog):
         make_order: OrderMaker,
         make_job: Callable[[ExportOrder], ExportJob],
         *,
-        can_pad: bool,
+        pad_refusal: str,
         note_ms: float,
         length_s: float,
         parent: QWidget | None = None,
@@ -161,10 +164,10 @@ class ExportDialog(QDialog):
         self.cancel = QPushButton("Close")
         self.reveal = QPushButton("Show in folder")
         self.reveal.setToolTip("Open the folder with what was written")
-        self._lay_out(browse, can_pad=can_pad)
+        self._lay_out(browse)
         self._show_plan(plan)
         self._connect()
-        self._refresh()
+        self.set_pad_refusal(pad_refusal)
 
     @property
     def is_running(self) -> bool:
@@ -194,6 +197,19 @@ class ExportDialog(QDialog):
         self.low.setValue(low)
         self.high.setValue(high)
 
+    def set_pad_refusal(self, reason: str) -> None:
+        """Offer no pad.
+
+        Args:
+            reason: Why; empty offers one.
+        """
+        for box in (self.columns, self.rows):
+            box.setEnabled(not reason)
+            box.setToolTip(reason or PAD_TIP)
+            if reason:
+                box.setValue(1)
+        self.refresh()
+
     @override
     def closeEvent(self, event: QCloseEvent) -> None:
         if self._job is not None:
@@ -219,10 +235,10 @@ class ExportDialog(QDialog):
         self._job.finished.connect(self._finish)
         self._job.failed.connect(self._fail)
         self._results, self._verdict = [], ""
-        self._refresh()
+        self.refresh()
         self._job.start()
 
-    def _lay_out(self, browse: QPushButton, *, can_pad: bool) -> None:
+    def _lay_out(self, browse: QPushButton) -> None:
         where = QHBoxLayout()
         where.addWidget(self.folder, 1)
         where.addWidget(browse)
@@ -258,8 +274,7 @@ class ExportDialog(QDialog):
                 ("Length", length, "Unchecked: as long as the sources"),
                 ("Velocity layers", self.layers, "Timbres from soft to loud"),
                 ("Round robins", self.robins, "Variations that repeated keys run through"),
-                ("Pad", pad, "Points of the pad that can be morphed in the sampler; 1 × 1 is the "
-                 "sound under the cursor"),
+                ("Pad", pad, PAD_TIP),
             )
         ):  # fmt: skip
             label = QLabel(text)
@@ -274,8 +289,6 @@ class ExportDialog(QDialog):
         grid.addWidget(self.loop, grid.rowCount(), 0, 1, 2)
         self.columns.setAccessibleName("Columns of the pad")
         self.rows.setAccessibleName("Rows of the pad")
-        self.columns.setEnabled(can_pad)
-        self.rows.setEnabled(can_pad)
         middle = QHBoxLayout()
         middle.setSpacing(2 * GRID)
         middle.addWidget(formats, 1)
@@ -318,8 +331,8 @@ class ExportDialog(QDialog):
     def _connect(self) -> None:
         for box in (self.low, self.high, self.step, self.layers, self.robins, self.columns,
                     self.rows):  # fmt: skip
-            box.valueChanged.connect(self._refresh)
-        self.length.valueChanged.connect(self._refresh)
+            box.valueChanged.connect(self.refresh)
+        self.length.valueChanged.connect(self.refresh)
         for check in (
             *self.formats.values(),
             self.loop,
@@ -327,9 +340,9 @@ class ExportDialog(QDialog):
             self.replace_files,
             self.verify,
         ):
-            check.toggled.connect(self._refresh)
-        self.name.textChanged.connect(self._refresh)
-        self.folder.textChanged.connect(self._refresh)
+            check.toggled.connect(self.refresh)
+        self.name.textChanged.connect(self.refresh)
+        self.folder.textChanged.connect(self.refresh)
         self.start.clicked.connect(self.run)
         self.cancel.clicked.connect(self.reject)
         self.reveal.clicked.connect(self._reveal)
@@ -348,7 +361,8 @@ class ExportDialog(QDialog):
             is_verified=self.verify.isChecked(),
         )
 
-    def _refresh(self) -> None:
+    def refresh(self) -> None:
+        """Show what would be exported now."""
         order = self._order()
         is_running = self._job is not None
         self.length.setEnabled(self.limit.isChecked())
@@ -380,7 +394,10 @@ class ExportDialog(QDialog):
             return "Give the instrument a name."
         if not self.folder.text().strip():
             return "Choose a folder."
-        return "There is no sound to export yet: drop a sample and wait until it was listened to."
+        return (
+            "There is no sound to export yet: drop a sample and wait until it was listened to, "
+            "and fitted where you asked for that."
+        )
 
     def _browse(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self, "Export into", self.folder.text())
@@ -402,13 +419,13 @@ class ExportDialog(QDialog):
         self._job = None
         self._results = results
         self._say("Written: " + ", ".join(path.name for path in results) + "." + self._verdict)
-        self._refresh()
+        self.refresh()
         self.exported.emit(results)
 
     def _fail(self, error: Exception) -> None:
         self._job = None
         self._say("Cancelled; nothing was written." if is_cancelled(error) else describe(error))
-        self._refresh()
+        self.refresh()
 
     def _say(self, text: str) -> None:
         self.status.setText(text)

@@ -135,6 +135,11 @@ def set_root(session: Session, source_id: str, root: float | None) -> Session:
     return _put(session, replace(session.source(source_id), root=root))
 
 
+def set_fit(session: Session, source_id: str, steps: int) -> Session:
+    """Have the model fitted to a source in so many steps; 0 takes that back."""
+    return _put(session, replace(session.source(source_id), fit_steps=steps))
+
+
 def shift_octave(session: Session, source_id: str, octaves: int, *, detected: float) -> Session:
     """Correct a root note that is octaves off.
 

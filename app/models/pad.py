@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from app.models.session import Source
+from app.models.session import Session, Source
 
 CENTRE = (0.5, 0.5)
 """Where a double click puts the cursor."""
@@ -66,6 +66,16 @@ def source_weights(sources: Sequence[Source], x: float, y: float) -> dict[str, f
     if sounding:
         row = weights_at(np.array([[x, y]], dtype=np.float64), _places(sounding))[0]
         weights.update((source.id, float(w)) for source, w in zip(sounding, row, strict=True))
+    return weights
+
+
+def session_weights(session: Session, x: float, y: float) -> dict[str, float]:
+    """The same for a session: notes of one instrument count alike, wherever the cursor is."""
+    if not session.sound.one_instrument:
+        return source_weights(session.sources, x, y)
+    weights = dict.fromkeys((source.id for source in session.sources), 0.0)
+    sounding = audible(session.sources)
+    weights.update((source.id, 1.0 / len(sounding)) for source in sounding)
     return weights
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from app.models.pad_path import PadPath
 from core.errors import ParameterError
-from core.inference.request import MAX_ORIGINAL_RANGE, ORIGINAL_RANGE
+from core.inference.request import MAX_FIT_STEPS, MAX_ORIGINAL_RANGE, ORIGINAL_RANGE
 from core.instrument import HIGHEST_KEY, MAX_ROUND_ROBINS, Envelope
 
 MAX_SOURCES = 32
@@ -49,6 +49,8 @@ class Source:
     """Where it ends; None is the end of the recording."""
     root: float | None = None
     """Root note set by the user, fractional MIDI 0–127; None takes the detected one."""
+    fit_steps: int = 0
+    """Steps in which the model is fitted to the recording, 0–200; 0 leaves it as it is."""
     muted: bool = False
     soloed: bool = False
     """While any unmuted source is soloed, only soloed ones sound."""
@@ -76,6 +78,7 @@ class Source:
             )
         if self.root is not None:
             check_range("Root note", self.root, 0.0, HIGHEST_KEY)
+        check_range("Steps of fitting", self.fit_steps, 0, MAX_FIT_STEPS)
         check_range("Source position x =", self.x, 0.0, 1.0)
         check_range("Source position y =", self.y, 0.0, 1.0)
 
@@ -100,7 +103,11 @@ class SoundSettings:
     velocity: int = 100
     """MIDI velocity of the rendered notes, 1–127."""
     original_range: float = ORIGINAL_RANGE
-    """Semitones around a single source's root that its recording plays itself, 0–24."""
+    """Semitones around a root that its recording plays itself, 0–24: of a single source, or of
+    each note of one instrument."""
+    one_instrument: bool = False
+    """Whether the sources are notes of one instrument: all count alike, wherever they lie on the
+    pad, and every key takes after the notes next to it."""
 
     def __post_init__(self) -> None:
         check_range("Variation", self.variation, 0.0, 1.0)

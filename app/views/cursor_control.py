@@ -16,6 +16,8 @@ from app.widgets.timbre_pad import TimbrePad
 
 SETTLE_MS = 400
 """After the last MIDI controller the move of the cursor is one step."""
+AT_REST = "Notes of one instrument: the pad does not morph"
+"""Said where the cursor would be moved."""
 
 
 class CursorControl(QObject):
@@ -56,17 +58,29 @@ class CursorControl(QObject):
         self._paths.set_path(self._editor.session.path)
         self._show_path()
 
+    def show_rest(self) -> None:
+        """Show whether the cursor does anything: among notes of one instrument it does not."""
+        reason = AT_REST if self._is_at_rest else ""
+        self._pad.set_frozen(reason)
+        self._paths.set_frozen(reason)
+
     def centre(self) -> None:
         """Bring the cursor to the middle."""
         self._editor.edit("Centre the cursor", lambda s: edits.move_cursor(s, 0.5, 0.5))
 
     def move_by_controller(self, x: float | None, y: float | None) -> None:
         """A MIDI controller moves the cursor along one axis, 0–1; the other is None."""
+        if self._is_at_rest:
+            return
         session = self._editor.session
         place = (session.x if x is None else x, session.y if y is None else y)
         self._follow(*place)
         self._editor.edit("Move the cursor", lambda s: edits.move_cursor(s, *place), "controller")
         self._settled.start()
+
+    @property
+    def _is_at_rest(self) -> bool:
+        return self._editor.session.sound.one_instrument
 
     def _move(self, x: float, y: float) -> None:
         self._follow(x, y)

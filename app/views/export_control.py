@@ -50,6 +50,7 @@ class ExportControl(QObject):
         self._files: list[Path] = []
         self.dialog: ExportDialog | None = None
         """The dialog while it is open."""
+        studio.book.changed.connect(self.show_possible)
 
     def show_dialog(self, middle_c: int, note_ms: float) -> None:
         """Ask for an export; the window stays usable meanwhile.
@@ -70,7 +71,7 @@ class ExportControl(QObject):
             middle_c,
             self._make_order,
             self._make_job,
-            can_pad=len(audible(session.sources)) > 1,
+            pad_refusal=self._pad_refusal,
             note_ms=note_ms,
             length_s=self._note_length_s(),
             parent=self._window,
@@ -99,6 +100,11 @@ class ExportControl(QObject):
         if self.dialog is not None:
             self.dialog.set_range(low, high)
 
+    def show_possible(self) -> None:
+        """Show in the dialog what can be exported now."""
+        if self.dialog is not None:
+            self.dialog.set_pad_refusal(self._pad_refusal)
+
     def note_files(self) -> list[Path]:
         """The note looked at as a WAV file; none while it is not rendered."""
         ready = self._studio.sound.note(self._studio.sound.focus)
@@ -126,7 +132,9 @@ class ExportControl(QObject):
         """Render the instrument so that it can be dragged."""
         order = self._order_now()
         if order is None:
-            self._studio.messages.info("There is no sound yet; drop a sample first.")
+            self._studio.messages.info(
+                "There is nothing to drag yet: drop a sample, or wait until it is fitted."
+            )
             return
         if order == self._order and (self._files or self._job is not None):
             return
@@ -163,6 +171,10 @@ class ExportControl(QObject):
         session, book = self._editor.session, self._studio.book
         sources = audible(session.sources)
         known = [timbre for source in sources if (timbre := book.timbre(source)) is not None]
+        if any(book.is_fit_awaited(source) for source in sources):
+            return None
+        if self._pad_refusal:
+            plan = replace(plan, pad_columns=1, pad_rows=1)
         if plan.pad_columns * plan.pad_rows > 1:
             # The points of the pad bring weights of their own.
             is_known = 1 < len(known) == len(sources)
@@ -180,6 +192,16 @@ class ExportControl(QObject):
             envelope=session.envelope,
             plan=plan,
         )
+
+    @property
+    def _pad_refusal(self) -> str:
+        """Why no pad can be exported now; empty where one can."""
+        session = self._editor.session
+        if session.sound.one_instrument:
+            return "Notes of one instrument are exported as one sound: there is nothing to morph"
+        if len(audible(session.sources)) < 2:
+            return "A pad needs two sources that sound"
+        return ""
 
     def _note_length_s(self) -> float:
         ready = self._studio.sound.note(self._studio.sound.focus)

@@ -39,31 +39,37 @@ class PathBar(QWidget):
         self._recorder: PathRecorder | None = None
         self._places: list[tuple[float, float]] = []
         self._started_s = 0.0
+        self._frozen = ""  # why the cursor cannot move
         self._timer = QTimer(self, interval=FRAME_MS)
         self._timer.timeout.connect(self._step)
-        self.record = _button("● Record", "Record the cursor's way over the pad (Ctrl+Shift+R)")
+        self.record = _button("● Record")
         self.record.setShortcut("Ctrl+Shift+R")
         self.record.setCheckable(True)
-        self.play = _button("▶ Play", "Let the cursor go the recorded way (Ctrl+Space)")
+        self.play = _button("▶ Play")
         self.play.setShortcut("Ctrl+Space")
         self.play.setCheckable(True)
         self.mode = QComboBox()
         self.mode.addItems(list(get_args(PathMode)))
         self.mode.setAccessibleName("What follows the end of the path")
-        self.mode.setToolTip("What follows the end of the path")
         self.speed = QDoubleSpinBox()
         self.speed.setRange(MIN_SPEED, MAX_SPEED)
         self.speed.setDecimals(2)
         self.speed.setSingleStep(0.1)
         self.speed.setPrefix("× ")
         self.speed.setAccessibleName("Speed of the path")
-        self.speed.setToolTip("Speed of the path: 1 plays it as recorded")
-        self.clear = _button("×", "Forget the path")
+        self.clear = _button("×")
         self.clear.setAccessibleName("Forget the path")
+        self._tips: dict[QWidget, str] = {
+            self.record: "Record the cursor's way over the pad (Ctrl+Shift+R)",
+            self.play: "Let the cursor go the recorded way (Ctrl+Space)",
+            self.mode: "What follows the end of the path",
+            self.speed: "Speed of the path: 1 plays it as recorded",
+            self.clear: "Forget the path",
+        }
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(GRID // 2)
-        for widget in (self.record, self.play, self.mode, self.speed, self.clear):
+        for widget in self._tips:
             layout.addWidget(widget)
         self.record.toggled.connect(self._toggle_record)
         self.play.toggled.connect(self._toggle_play)
@@ -88,8 +94,7 @@ class PathBar(QWidget):
     def set_path(self, path: PadPath | None) -> None:
         """Show a path; tells nobody."""
         self._path = path
-        for widget in (self.play, self.mode, self.speed, self.clear):
-            widget.setEnabled(path is not None)
+        self._enable()
         if path is None:
             self.play.setChecked(False)
             with QSignalBlocker(self.speed):
@@ -98,6 +103,17 @@ class PathBar(QWidget):
         with QSignalBlocker(self.mode), QSignalBlocker(self.speed):
             self.mode.setCurrentText(path.mode)
             self.speed.setValue(path.speed)
+
+    def set_frozen(self, reason: str) -> None:
+        """Neither record nor play while the cursor cannot move.
+
+        Args:
+            reason: Why; empty lets it move again.
+        """
+        self._frozen = reason
+        if reason:
+            self.stop()
+        self._enable()
 
     def follow(self, x: float, y: float) -> None:
         """The cursor was moved: a recording takes it down."""
@@ -109,6 +125,12 @@ class PathBar(QWidget):
         """End playing and recording."""
         self.play.setChecked(False)
         self.record.setChecked(False)
+
+    def _enable(self) -> None:
+        for widget, tip in self._tips.items():
+            can_be_used = widget is self.record or self._path is not None
+            widget.setEnabled(can_be_used and not self._frozen)
+            widget.setToolTip(self._frozen or tip)
 
     def _toggle_record(self, is_on: bool) -> None:
         if is_on:
@@ -152,8 +174,7 @@ class PathBar(QWidget):
             self.path_changed.emit(replace(self._path, speed=speed), "Change the path's speed")
 
 
-def _button(text: str, tip: str) -> QToolButton:
+def _button(text: str) -> QToolButton:
     button = QToolButton()
     button.setText(text)
-    button.setToolTip(tip)
     return button

@@ -13,7 +13,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.audio.player import Player
 from app.models.document import Document
-from app.models.pad import source_weights
+from app.models.pad import session_weights
 from app.models.session import Session, SoundSettings, Source
 from app.views.source_book import SourceBook
 from app.widgets.key_layout import NOTES
@@ -91,7 +91,7 @@ class Sound(QObject):
     @property
     def weights(self) -> dict[str, float]:
         """Share of each source by id."""
-        return source_weights(self._document.session.sources, *self.place)
+        return session_weights(self._document.session, *self.place)
 
     @property
     def settings(self) -> PreviewSettings | None:
@@ -142,7 +142,7 @@ class Sound(QObject):
 
     def settings_of(self, session: Session, x: float, y: float) -> PreviewSettings | None:
         """What a note of a session sounds like at a place; None while its sources are unknown."""
-        weights = source_weights(session.sources, x, y)
+        weights = session_weights(session, x, y)
         known = [
             (timbre, weights[source.id])
             for source in session.sources
@@ -288,7 +288,7 @@ class Sound(QObject):
         own = self._book.timbre(source)
         if own is None or self._settings is None:
             return 1.0
-        mix = self._settings.mix
+        mix = self._settings.mix.at(own.root_pitch)
         wanted_db = sum(
             weight * timbre.loudness_db
             for timbre, weight in zip(mix.timbres, mix.weights, strict=True)
@@ -308,7 +308,9 @@ def preview_settings(
     if not known:
         return None
     mix = TimbreMix(
-        timbres=tuple(timbre for timbre, _ in known), weights=tuple(share for _, share in known)
+        timbres=tuple(timbre for timbre, _ in known),
+        weights=tuple(share for _, share in known),
+        one_instrument=sound.one_instrument and len(known) > 1,
     )
     return PreviewSettings(
         mix=mix,

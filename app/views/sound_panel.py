@@ -44,8 +44,8 @@ class SoundPanel(QWidget):
         )  # fmt: skip
         self.original_range = ParameterSlider(
             "Recording", ("model", "original"), 0, round(MAX_ORIGINAL_RANGE),
-            "How far from its root a single source is played by the recording itself, shifted;\n"
-            "beyond, the model takes over",
+            "How far from its root a single source, or a note of one instrument, is played by the\n"
+            "recording itself, shifted; beyond, the model takes over",
             lambda semitones: f"±{semitones}",
         )  # fmt: skip
         self.carry_over = ParameterSlider(

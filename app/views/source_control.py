@@ -13,6 +13,7 @@ from app.theme import theme_of
 from app.views.editor import Editor
 from app.views.keys import Hand
 from app.views.landscape import landscape
+from app.views.source_book import fit_key
 from app.views.studio import Studio
 from app.widgets.piano_keyboard import PianoKeyboard
 from app.widgets.source_row import SourceView
@@ -23,6 +24,8 @@ from app.widgets.waveform_view import WaveformView
 FIELD_MS = 40
 """Between two paintings of the pad's field while a source is dragged."""
 AUDITION_VELOCITY = 110
+FIT_STEPS = 5
+"""Of a close fit, about half a second: more bring the recording nearer, and no other note."""
 LONGEST_AUDITION_S = 3.0
 """How long a recording is played when it is asked for."""
 
@@ -56,6 +59,7 @@ class SourceControl(QObject):
         self._audition_end = QTimer(self, singleShot=True)
         self._audition_end.timeout.connect(self._end_audition)
         studio.book.changed.connect(self._book_changed)
+        studio.book.fitting_changed.connect(lambda: shelf.update_rows(self._views()))
         studio.importer.added.connect(self.select)
         studio.keys.struck.connect(self._take_root)
         self._connect_shelf()
@@ -78,7 +82,7 @@ class SourceControl(QObject):
         if self._source(self._selected) is None:
             self._selected = None
         heard = {source.id for source in audible(sources)}
-        self._shelf.set_sources([self._view(source) for source in sources])
+        self._shelf.set_sources(self._views())
         self._pad.set_sources(
             [
                 PadSource(
@@ -99,6 +103,20 @@ class SourceControl(QObject):
         self._pad.set_selected(source_id)
         self._shelf.set_selected(source_id)
         self._studio.sound.choose(source_id)
+
+    def stop_fit(self) -> None:
+        """Take back the fit that is under way."""
+        fitting = self._studio.book.fitting
+        if fitting is None:
+            return
+
+        def take_back(session: Session) -> Session:
+            for source in session.sources:
+                if fit_key(source) == fitting.key:
+                    session = edits.set_fit(session, source.id, 0)
+            return session
+
+        self._editor.edit(f"Take back the fit of {fitting.name}", take_back)
 
     def paint_field(self) -> None:
         """Paint what lies behind the sources."""
@@ -122,6 +140,7 @@ class SourceControl(QObject):
         )
         shelf.root_learn_requested.connect(self._learn_root)
         shelf.octave_shifted.connect(self._shift_octave)
+        shelf.fit_changed.connect(lambda i, on: self._set_fit(i, is_wanted=on))
         shelf.muted_changed.connect(
             lambda i, on: edit("Mute" if on else "Unmute", lambda s: edits.set_muted(s, i, on))
         )
@@ -157,10 +176,25 @@ class SourceControl(QObject):
             thumbnail=None if hearing is None else hearing.thumbnail,
             is_muted=source.muted,
             is_soloed=source.soloed,
+            is_fit_wanted=source.fit_steps > 0,
+            fit_note=self._fit_note(source),
         )
 
+    def _fit_note(self, source: Source) -> str:
+        book, fitting = self._studio.book, self._studio.book.fitting
+        if book.has_fit_failed(source):
+            return "not fitted"
+        if not book.is_fit_awaited(source):
+            return ""
+        if fitting is None or fitting.key != fit_key(source):
+            return "fitting soon"
+        return f"fitting {fitting.done / fitting.total:.0%}"
+
+    def _views(self) -> list[SourceView]:
+        return [self._view(source) for source in self._editor.session.sources]
+
     def _book_changed(self) -> None:
-        self._shelf.set_sources([self._view(source) for source in self._editor.session.sources])
+        self._shelf.set_sources(self._views())
         self._show_roots()
         self._field.start()
 
@@ -204,6 +238,13 @@ class SourceControl(QObject):
                 "Root an octave up" if octaves > 0 else "Root an octave down",
                 lambda s: edits.shift_octave(s, source_id, octaves, detected=hearing.root_pitch),
             )
+
+    def _set_fit(self, source_id: str, *, is_wanted: bool) -> None:
+        name = self._name(source_id)
+        self._editor.edit(
+            f"Fit {name} closely" if is_wanted else f"Take back the fit of {name}",
+            lambda s: edits.set_fit(s, source_id, FIT_STEPS if is_wanted else 0),
+        )
 
     def _ask_colour(self, source_id: str) -> None:
         source = self._source(source_id)

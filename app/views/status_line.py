@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QFontMetrics
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QSizePolicy, QWidget
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QSizePolicy,
+    QToolButton,
+    QWidget,
+)
 
 from app.audio.output_stream import StreamKind, StreamState
 from app.theme import GRID, scaled_font, theme_of
@@ -17,8 +24,13 @@ _LONGEST_NAME = 28  # characters of a sound device
 class StatusLine(QWidget):
     """Shows states; says them in full as tooltips.
 
+    *Signals:*
+        fit_cancelled(): the fit under way shall end.
+
     *Thread:* GUI.
     """
+
+    fit_cancelled = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -28,6 +40,12 @@ class StatusLine(QWidget):
         self.bar.setTextVisible(False)
         self.bar.setFixedSize(12 * GRID, GRID)
         self.bar.setAccessibleName("Notes rendered")
+        self.cancel_fit = QToolButton()
+        self.cancel_fit.setText("Cancel")
+        self.cancel_fit.setAutoRaise(True)
+        self.cancel_fit.setAccessibleName("Cancel the fit")
+        self.cancel_fit.setToolTip("Cancel the fit: the source stays as it was")
+        self.cancel_fit.clicked.connect(self.fit_cancelled)
         self.audio = _field("Sound output")
         self.underruns = _field("Underruns")
         self.midi = _field("MIDI")
@@ -39,15 +57,20 @@ class StatusLine(QWidget):
             label.setFont(font)
         layout.addWidget(self.engine)
         layout.addWidget(self.bar)
+        layout.addWidget(self.cancel_fit)
         layout.addStretch(1)
         for label in (self.letters, self.midi, self.audio, self.underruns):
             layout.addWidget(label)
         self.bar.hide()
+        self.cancel_fit.hide()
+        self._fitted_name = ""
+        self._service = ServiceStatus(state=ServiceState.LOADING)
         self.setFixedHeight(QFontMetrics(font).height() + GRID)
         self.setAccessibleName("Status")
 
     def show_service(self, status: ServiceStatus) -> None:
         """Show what the networks do."""
+        self._service = status
         where = {"cpu": "CPU", "cuda": "GPU", "mps": "GPU"}.get(
             status.device_name, status.device_name
         )
@@ -56,17 +79,37 @@ class StatusLine(QWidget):
             ServiceState.LOADING: "Loading the networks …",
             ServiceState.IDLE: f"Ready on {where}{speed}",
             ServiceState.RENDERING: f"Rendering on {where}{speed}",
-            ServiceState.WORKING: f"Exporting on {where}{speed}",
+            ServiceState.WORKING: f"Working on {where}{speed}",
             ServiceState.FAILED: "No rendering: the networks could not be loaded",
             ServiceState.CLOSED: "Closing",
         }[status.state]
+        if self._fitted_name:
+            text = f"Fitting {self._fitted_name}"
         self._say(self.engine, text, status.message or text, is_bad=bool(status.message))
 
     def show_progress(self, done: int, total: int) -> None:
-        """Show how many keys are rendered."""
+        """Show how many keys are rendered, unless a fit is shown."""
+        if self._fitted_name:
+            return
         self.bar.setVisible(total > 0 and done < total)
         self.bar.setRange(0, max(total, 1))
         self.bar.setValue(done)
+
+    def show_fit(self, name: str, done: int, total: int) -> None:
+        """Show a fit under way, and the button that cancels it.
+
+        Args:
+            name: Of the source; empty when there is none.
+            done: Steps.
+            total: Steps.
+        """
+        self._fitted_name = name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+        self.cancel_fit.setVisible(bool(name))
+        self.bar.setAccessibleName("Steps of the fit" if name else "Notes rendered")
+        self.bar.setVisible(bool(name))
+        self.bar.setRange(0, max(total, 1))
+        self.bar.setValue(done)
+        self.show_service(self._service)
 
     def show_audio(self, state: StreamState) -> None:
         """Show where sound goes."""

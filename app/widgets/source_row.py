@@ -47,6 +47,10 @@ CLEAR_PITCH = 0.5
 """From this confidence on a recording counts as pitched."""
 
 _STRIPE = 4.0
+_FIT_TIP = (
+    "Fit closely: for some seconds the model learns this very recording, and is more faithful to\n"
+    "it near its own pitch; press again to take it back"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -68,6 +72,10 @@ class SourceView:
     """Lowest and highest sample of each column, [N, 2]."""
     is_muted: bool = False
     is_soloed: bool = False
+    is_fit_wanted: bool = False
+    """Whether the model is to be fitted to the recording, or has been."""
+    fit_note: str = ""
+    """What is to be said of a fit that is not done."""
 
 
 class WaveformThumbnail(QWidget):
@@ -125,6 +133,7 @@ class SourceRow(QWidget):
     root_reset = Signal(str)
     root_learn_requested = Signal(str)
     octave_shifted = Signal(str, int)
+    fit_changed = Signal(str, bool)
     muted_changed = Signal(str, bool)
     soloed_changed = Signal(str, bool)
     delete_requested = Signal(str)
@@ -155,6 +164,7 @@ class SourceRow(QWidget):
         self.certainty = QLabel()
         self.certainty.setFont(scaled_font(self.font(), 0.8))
         self.certainty.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.fit = _switch("Fit", _FIT_TIP)
         self.mute = _switch("M", "Mute (M)")
         self.solo = _switch("S", "Solo (Shift+M)")
         self.remove = QToolButton()
@@ -163,6 +173,7 @@ class SourceRow(QWidget):
         self.remove.setToolTip("Remove (Delete)")
         self._lay_out()
         self.root.clicked.connect(self.ask_root)
+        self.fit.clicked.connect(self._tell_fit)
         self.mute.clicked.connect(self._tell_muted)
         self.solo.clicked.connect(self._tell_soloed)
         self.remove.clicked.connect(self._tell_delete)
@@ -182,8 +193,8 @@ class SourceRow(QWidget):
         self.root.setText(self._root_text())
         self.root.setEnabled(view.root_pitch is not None)
         self.root.setAccessibleName(f"Root note of {view.name}: {self._root_text()}")
-        self.certainty.setText(self._certainty_text())
         for switch, name, is_on in (
+            (self.fit, "Fit closely to", view.is_fit_wanted),
             (self.mute, "Mute", view.is_muted),
             (self.solo, "Solo", view.is_soloed),
         ):
@@ -192,7 +203,7 @@ class SourceRow(QWidget):
         self.remove.setAccessibleName(f"Remove {view.name}")
         self.setAccessibleName(view.name)
         self.setAccessibleDescription(f"Root {self._root_text()}, {self._certainty_text()}")
-        self._elide_name()
+        self._elide()
         self.update()
 
     def set_selected(self, is_selected: bool) -> None:
@@ -237,6 +248,10 @@ class SourceRow(QWidget):
             (
                 "Use the detected root", "",
                 lambda: self.root_reset.emit(self.source_id), self._view.is_root_set,
+            ),
+            (
+                "Take back the fit" if self._view.is_fit_wanted else "Fit closely", "",
+                self.fit.click, True,
             ),
             ("", "", None, True),
             ("Duplicate", "Ctrl+D", self._tell_duplicate, True),
@@ -342,7 +357,7 @@ class SourceRow(QWidget):
     @override
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self._elide_name()
+        self._elide()
 
     @override
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -369,6 +384,7 @@ class SourceRow(QWidget):
         below.setSpacing(GRID)
         below.addWidget(self.root)
         below.addWidget(self.certainty, 1)
+        below.addWidget(self.fit)
         words = QVBoxLayout()
         words.setSpacing(GRID // 2)
         words.addLayout(above)
@@ -387,17 +403,26 @@ class SourceRow(QWidget):
     def _certainty_text(self) -> str:
         if self._view.root_pitch is None:
             return "listening"
+        if self._view.fit_note:
+            return self._view.fit_note
         if self._view.is_root_set:
             return "set by you"
         if self._view.confidence < CLEAR_PITCH:
             return "no clear pitch"
         return f"{self._view.confidence:.0%} sure"
 
-    def _elide_name(self) -> None:
-        metrics = QFontMetrics(self.name.font())
-        text = metrics.elidedText(self._view.name, Qt.TextElideMode.ElideMiddle, self.name.width())
-        self.name.setText(text)
-        self.name.setToolTip(self._view.name if text != self._view.name else "")
+    def _elide(self) -> None:
+        """Shorten what does not fit; the tooltips have it in full."""
+        layout = self.layout()
+        assert layout is not None
+        layout.activate()  # the root note may have become wider
+        for label, full, mode in (
+            (self.name, self._view.name, Qt.TextElideMode.ElideMiddle),
+            (self.certainty, self._certainty_text(), Qt.TextElideMode.ElideRight),
+        ):
+            text = QFontMetrics(label.font()).elidedText(full, mode, label.width())
+            label.setText(text)
+            label.setToolTip(full if text != full else "")
 
     def _is_over_root(self, event: QWheelEvent) -> bool:
         return self.root.geometry().contains(event.position().toPoint())
@@ -437,6 +462,9 @@ class SourceRow(QWidget):
 
     def _tell_duplicate(self) -> None:
         self.duplicate_requested.emit(self.source_id)
+
+    def _tell_fit(self, is_on: bool) -> None:
+        self.fit_changed.emit(self.source_id, is_on)
 
     def _tell_muted(self, is_on: bool) -> None:
         self.muted_changed.emit(self.source_id, is_on)

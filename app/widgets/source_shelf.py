@@ -24,6 +24,7 @@ class SourceShelf(QWidget):
         root_reset(str): back to the detected root.
         root_learn_requested(str): the next key played is the root.
         octave_shifted(str, int): the root is an octave higher (+1) or lower (-1).
+        fit_changed(str, bool): the model shall be fitted to the recording, or no more.
         muted_changed(str, bool), soloed_changed(str, bool)
         delete_requested(str), duplicate_requested(str)
         audition_requested(str): the recording shall be heard.
@@ -40,6 +41,7 @@ class SourceShelf(QWidget):
     root_reset = Signal(str)
     root_learn_requested = Signal(str)
     octave_shifted = Signal(str, int)
+    fit_changed = Signal(str, bool)
     muted_changed = Signal(str, bool)
     soloed_changed = Signal(str, bool)
     delete_requested = Signal(str)
@@ -102,6 +104,12 @@ class SourceShelf(QWidget):
         self._scroll.setVisible(bool(views))
         self.set_selected(self._selected if self._selected in views else None)
 
+    def update_rows(self, sources: Sequence[SourceView]) -> None:
+        """Show what goes on in these sources, as far as they have rows; nothing moves."""
+        for view in sources:
+            if view.source_id in self._rows:
+                self._rows[view.source_id].set_view(view)
+
     def set_selected(self, source_id: str | None) -> None:
         """Mark a row and bring it into view."""
         self._selected = source_id
@@ -154,6 +162,7 @@ class SourceShelf(QWidget):
         row.root_reset.connect(self.root_reset)
         row.root_learn_requested.connect(self.root_learn_requested)
         row.octave_shifted.connect(self.octave_shifted)
+        row.fit_changed.connect(self.fit_changed)
         row.muted_changed.connect(self.muted_changed)
         row.soloed_changed.connect(self.soloed_changed)
         row.delete_requested.connect(self.delete_requested)

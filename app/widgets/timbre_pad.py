@@ -52,6 +52,11 @@ _CORNER = 8.0
 _SOURCE_RADIUS = 9.0
 _CURSOR_RADIUS = 14.0
 _CURSOR = ""  # takes the place of a source's id while the cursor is moved
+_FROZEN_OPACITY = 0.3  # of what does nothing while the cursor is frozen
+_TIP = (
+    "Drag to morph (Alt: no snapping), double click to centre (Home)\n"
+    "Arrows and wheel move finely; Page Up/Down choose a source, Ctrl+arrows move it"
+)
 _NO_SNAP = Qt.KeyboardModifier.AltModifier | Qt.KeyboardModifier.ShiftModifier
 
 
@@ -79,7 +84,8 @@ class TimbrePad(QWidget):
     held. Handles and their names are dragged to move sources, with Ctrl even under the cursor. A
     double click centres the cursor or brings it to a source. Arrows and the wheel move it finely,
     arrows with Shift faster; Page Up and Page Down choose a source, Ctrl with arrows moves it,
-    Return goes to it, Delete removes it, Home centres.
+    Return goes to it, Delete removes it, Home centres. While the cursor is frozen only sources are
+    chosen, moved and removed.
 
     *Signals:*
         cursor_moved(float, float): x and y while the cursor is moved.
@@ -112,6 +118,7 @@ class TimbrePad(QWidget):
         self._field: QImage | None = None
         self._path: tuple[tuple[float, float], ...] = ()
         self._is_recording = False
+        self._frozen = ""  # why the cursor cannot be moved
         self._gesture: str | None = None
         self._grip = QPointF()  # from the pointer to what it drags
         self._drop_at: QPointF | None = None
@@ -123,10 +130,7 @@ class TimbrePad(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setAccessibleName("Timbre pad")
-        self.setToolTip(
-            "Drag to morph (Alt: no snapping), double click to centre (Home)\n"
-            "Arrows and wheel move finely; Page Up/Down choose a source, Ctrl+arrows move it"
-        )
+        self.setToolTip(_TIP)
         self._describe()
 
     @property
@@ -155,6 +159,20 @@ class TimbrePad(QWidget):
     def set_weights(self, weights: Mapping[str, float]) -> None:
         """Show what each source contributes, 0 to 1 by id, whenever the cursor moves."""
         self._weights = dict(weights)
+        self.update()
+
+    def set_frozen(self, reason: str) -> None:
+        """Keep the cursor where it is and say why on the pad.
+
+        Args:
+            reason: One short line; empty lets the cursor go.
+        """
+        if reason and self._gesture == _CURSOR:
+            self._end_gesture()
+        self._weights_shown.stop()
+        self._frozen = reason
+        self.setToolTip(f"{reason}; sources can still be moved" if reason else _TIP)
+        self._describe()
         self.update()
 
     def set_field(self, colours: NDArray[np.uint8] | None) -> None:
@@ -206,11 +224,11 @@ class TimbrePad(QWidget):
         is_on_cursor = _distance(at, self._to_pixels(*self._cursor)) <= _CURSOR_RADIUS
         source = self._source_at(at)
         prefers_source = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
-        if source is not None and (prefers_source or not is_on_cursor):
+        if source is not None and (prefers_source or self._frozen or not is_on_cursor):
             self._gesture = source.source_id
             self._grip = self._to_pixels(source.x, source.y) - at
             self._select(source.source_id)
-        else:
+        elif not self._frozen:
             self._gesture = _CURSOR
             self._grip = self._to_pixels(*self._cursor) - at if is_on_cursor else QPointF()
             if not is_on_cursor:
@@ -220,9 +238,8 @@ class TimbrePad(QWidget):
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         if self._gesture is None or not event.buttons() & Qt.MouseButton.LeftButton:
             source = self._source_at(event.position())
-            self.setCursor(
-                Qt.CursorShape.CrossCursor if source is None else Qt.CursorShape.OpenHandCursor
-            )
+            ground = Qt.CursorShape.ArrowCursor if self._frozen else Qt.CursorShape.CrossCursor
+            self.setCursor(ground if source is None else Qt.CursorShape.OpenHandCursor)
         elif self._gesture == _CURSOR:
             self._drag_cursor(event.position() + self._grip, event.modifiers())
         else:
@@ -241,9 +258,7 @@ class TimbrePad(QWidget):
             super().mouseDoubleClickEvent(event)
             return
         source = self._source_at(event.position())
-        self._gesture = _CURSOR
-        self._move_cursor(*((0.5, 0.5) if source is None else (source.x, source.y)))
-        self._end_gesture()
+        self._jump(*((0.5, 0.5) if source is None else (source.x, source.y)))
 
     @override
     def wheelEvent(self, event: QWheelEvent) -> None:
@@ -331,14 +346,20 @@ class TimbrePad(QWidget):
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         theme = theme_of(self.palette())
         self._paint_ground(painter, theme)
+        painter.setOpacity(_FROZEN_OPACITY if self._frozen else 1.0)
         self._paint_path(painter, theme)
+        painter.setOpacity(1.0)
         shows_weights = self._gesture == _CURSOR or self._weights_shown.isActive()
         if shows_weights:
             self._paint_lines(painter)
         for source in self._sources.values():
             self._paint_source(painter, theme, source, shows_weights)
         if self._sources:
+            painter.setOpacity(_FROZEN_OPACITY if self._frozen else 1.0)
             self._paint_cursor(painter, theme)
+            painter.setOpacity(1.0)
+        if self._sources and self._frozen:
+            self._paint_reason(painter, theme)
         if self._drop_at is not None:
             painter.setPen(QPen(QColor(theme.accent), 2))
             painter.setBrush(translucent(theme.accent, 0.3))
@@ -386,13 +407,16 @@ class TimbrePad(QWidget):
 
     def _jump(self, x: float, y: float) -> None:
         self._end_gesture()
+        if self._frozen:
+            return
         self._gesture = _CURSOR
         self._move_cursor(x, y)
         self._end_gesture()
 
     def _nudge_cursor(self, dx: float, dy: float) -> None:
-        self._begin_fine_move(_CURSOR)
-        self._move_cursor(self._cursor[0] + dx, self._cursor[1] + dy)
+        if not self._frozen:
+            self._begin_fine_move(_CURSOR)
+            self._move_cursor(self._cursor[0] + dx, self._cursor[1] + dy)
 
     def _nudge_selected(self, dx: float, dy: float) -> None:
         if self._selected is not None:
@@ -439,7 +463,8 @@ class TimbrePad(QWidget):
         self._describe()
 
     def _describe(self) -> None:
-        parts = [f"Cursor at {self._cursor[0]:.0%} across, {self._cursor[1]:.0%} up."]
+        place = f"Cursor at {self._cursor[0]:.0%} across, {self._cursor[1]:.0%} up."
+        parts = [f"{self._frozen}." if self._frozen else place]
         parts += [
             f"{source.name} {self._weights[source.source_id]:.0%}."
             for source in self._sources.values()
@@ -473,6 +498,7 @@ class TimbrePad(QWidget):
         painter.fillPath(ground, QColor(theme.surface))
         if self._field is not None and self._sources:
             painter.save()
+            painter.setOpacity(_FROZEN_OPACITY if self._frozen else 1.0)
             painter.setClipPath(ground)
             painter.drawImage(area, self._field)
             painter.restore()
@@ -549,6 +575,20 @@ class TimbrePad(QWidget):
         painter.setPen(QPen(QColor("#101216"), 1))
         painter.setBrush(QColor(theme.accent))
         painter.drawEllipse(centre, 3.5, 3.5)
+
+    def _paint_reason(self, painter: QPainter, theme: Theme) -> None:
+        """On the upper edge, where no source lies."""
+        painter.setFont(scaled_font(self.font(), 0.9))
+        metrics = QFontMetricsF(painter.font())
+        area = self._area()
+        text = metrics.elidedText(self._frozen, Qt.TextElideMode.ElideRight, area.width() - 40)
+        rect = QRectF(0, 0, metrics.horizontalAdvance(text) + 24, metrics.height() + 8)
+        rect.moveCenter(QPointF(area.center().x(), area.top()))
+        painter.setPen(QPen(QColor(theme.line), 1))
+        painter.setBrush(QColor(theme.raised))
+        painter.drawRoundedRect(rect, rect.height() / 2, rect.height() / 2)
+        painter.setPen(QColor(theme.text))
+        painter.drawText(rect, Qt.AlignmentFlag.AlignCenter, text)
 
 
 def _within(share: float) -> float:

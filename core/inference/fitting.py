@@ -63,7 +63,8 @@ def fit_offsets(
         RenderCancelled: `cancel` was set; nothing is kept.
     """
     changes = [torch.zeros_like(offset[0], requires_grad=True) for offset in weight_offsets]
-    optimizer = torch.optim.Adam(changes, LEARNING_RATE, BETAS)
+    means = [torch.zeros_like(change) for change in changes]
+    squares = [torch.zeros_like(change) for change in changes]
     z = torch.zeros(1, generator.config.z_dim, device=h.device)
     pitch = torch.tensor([midi_pitch], dtype=torch.float32, device=h.device)
     velocity = torch.full([1], float(SOURCE_VELOCITY), device=h.device)
@@ -74,9 +75,16 @@ def fit_offsets(
         with precision():
             drawn = generator(z, pitch, velocity, h, offsets)
         loss = (drawn[0, 0] - mel).square().mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        gradients = torch.autograd.grad(loss, changes)
+        with torch.no_grad():
+            # Adam; torch's own loads a compiler first, and nothing is rendered for two seconds.
+            for change, gradient, mean, square in zip(
+                changes, gradients, means, squares, strict=True
+            ):
+                mean.lerp_(gradient, 1.0 - BETAS[0])
+                square.lerp_(gradient.square(), 1.0 - BETAS[1])
+                scale = (square / (1.0 - BETAS[1] ** (step + 1))).sqrt_().add_(1e-8)
+                change.addcdiv_(mean, scale, value=-LEARNING_RATE / (1.0 - BETAS[0] ** (step + 1)))
         if progress is not None:
             progress(step + 1, steps)
     return [change.detach() for change in changes]

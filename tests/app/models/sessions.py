@@ -49,6 +49,7 @@ SOURCES = st.builds(
     start_s=st.floats(0.0, 0.05),
     end_s=st.none() | st.floats(0.09, 3.0),
     root=st.none() | st.floats(0.0, 127.0),
+    fit_steps=st.integers(0, 200),
     muted=st.booleans(),
     soloed=st.booleans(),
     x=UNIT,
@@ -62,6 +63,7 @@ SOUNDS = st.builds(
     refinement=st.floats(0.0, 2.0),
     carry_over=UNIT,
     velocity=st.integers(1, 127),
+    one_instrument=st.booleans(),
 )
 ENVELOPES = st.builds(
     Envelope,
@@ -141,6 +143,7 @@ def _edits(draw: st.DrawFn) -> Edit:
                 _on_a_source(lambda s, i: edits.recolour_source(s, i, "#123456"), index),
                 _on_a_source(lambda s, i: edits.move_source(s, i, x, y), index),
                 _on_a_source(lambda s, i: edits.set_root(s, i, 127 * x), index),
+                _on_a_source(lambda s, i: edits.set_fit(s, i, index), index),
                 _on_a_source(lambda s, i: edits.shift_octave(s, i, 1, detected=60.0), index),
                 _on_a_source(lambda s, i: edits.trim_source(s, i, 0.01, 0.05), index),
                 _on_a_source(lambda s, i: edits.set_muted(s, i, flag), index),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.models import edits
-from app.models.pad import source_weights
+from app.models.pad import session_weights
 from app.models.session import MAX_AUDIBLE, MAX_NAME_LENGTH, MAX_SOURCES, Session
 from core.errors import ParameterError
 from tests.app.models.sessions import EDITS, HASHES, SESSIONS, UNIT, Edit
@@ -34,7 +34,7 @@ def with_sources(count: int) -> Session:
 
 
 def weights(session: Session) -> dict[str, float]:
-    return source_weights(session.sources, session.x, session.y)
+    return session_weights(session, session.x, session.y)
 
 
 def lab(colour: str, vision: np.ndarray) -> np.ndarray:
@@ -101,6 +101,7 @@ def test_edits_of_one_source_leave_all_else(session: Session, data: st.DataObjec
         lambda: edits.rename_source(session, target.id, "another"),
         lambda: edits.move_source(session, target.id, 0.123, 0.456),
         lambda: edits.set_root(session, target.id, 61.5),
+        lambda: edits.set_fit(session, target.id, 20),
         lambda: edits.trim_source(session, target.id, 0.01, None),
         lambda: edits.set_muted(session, target.id, True),
         lambda: edits.set_soloed(session, target.id, not target.soloed),

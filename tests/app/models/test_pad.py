@@ -11,11 +11,12 @@ from app.models.pad import (
     SNAP_RADIUS,
     audible,
     field_weights,
+    session_weights,
     snap,
     source_weights,
     weights_at,
 )
-from app.models.session import Source
+from app.models.session import Session, SoundSettings, Source
 from tests.app.models.sessions import SHELVES, UNIT
 
 PLACES = st.lists(st.tuples(UNIT, UNIT), min_size=1, max_size=8).map(np.array)
@@ -86,6 +87,21 @@ def test_a_muted_source_weighs_as_if_it_were_not_there(
 def test_a_muted_solo_lets_the_others_sound() -> None:
     sources = [source(1, 0.0, 0.0, muted=True, soloed=True), source(2, 1.0, 1.0)]
     assert source_weights(sources, 0.0, 0.0) == {"s1": 0.0, "s2": 1.0}
+
+
+@given(SHELVES, UNIT, UNIT)
+def test_notes_of_one_instrument_count_alike_wherever_the_cursor_is(
+    sources: tuple[Source, ...], x: float, y: float
+) -> None:
+    session = Session(sources=sources, sound=SoundSettings(one_instrument=True))
+    weights = session_weights(session, x, y)
+    sounding = {each.id for each in audible(sources)}
+    assert list(weights) == [each.id for each in sources]
+    assert {key for key, weight in weights.items() if weight} == sounding
+    assert len({weights[key] for key in sounding}) <= 1
+    assert sum(weights.values()) == pytest.approx(float(bool(sounding)))
+    morphing = replace(session, sound=SoundSettings())
+    assert session_weights(morphing, x, y) == source_weights(sources, x, y)
 
 
 @given(SHELVES)

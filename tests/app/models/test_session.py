@@ -39,6 +39,8 @@ def source(**changes: object) -> Source:
         ({"start_s": 1.0, "end_s": 1.02}, "0.03 s"),
         ({"end_s": float("inf")}, "trimmed"),
         ({"root": 127.5}, "127.5"),
+        ({"fit_steps": -1}, "fitting -1"),
+        ({"fit_steps": 201}, "fitting 201"),
         ({"x": 1.01}, "x = 1.01"),
         ({"y": float("nan")}, "y = nan"),
     ],
@@ -86,7 +88,7 @@ def test_sessions_are_values() -> None:
 
 
 def test_equal_recordings_are_those_that_analyse_alike() -> None:
-    moved = source(id="s2", name="gong", x=0.1, muted=True)
+    moved = source(id="s2", name="gong", x=0.1, muted=True, fit_steps=20)
     assert moved.recording == source().recording
     for changes in ({"audio_hash": "1" * 64}, {"start_s": 0.1}, {"end_s": 1.0}, {"root": 60.0}):
         assert source(**changes).recording != source().recording

@@ -93,6 +93,15 @@ def test_audio_comes_back_bit_for_bit(tmp_path: Path, bits: int | None, channels
     assert np.array_equal(load_session(tmp_path / "a.hgs").clips[key].samples, clip.samples)
 
 
+def test_files_from_before_instruments_and_fits_mean_neither(path: Path) -> None:
+    session = load_session(path).session
+    edit_json(path, lambda plain: plain["session"]["sound"].pop("one_instrument"))
+    edit_json(path, lambda plain: [s.pop("fit_steps") for s in plain["session"]["sources"]])
+    assert load_session(path).session == session
+    assert not session.sound.one_instrument
+    assert not any(source.fit_steps for source in session.sources)
+
+
 def test_the_file_is_a_plain_zip_with_each_recording_once(tmp_path: Path) -> None:
     session = add_source(Session(), audio_hash=HASHES[0], name="bell")
     session = add_source(session, audio_hash=HASHES[0], name="bell again")

@@ -50,6 +50,45 @@ def _names(shelf: SourceShelf) -> list[str]:
     return sorted("abc", key=lambda source_id: shelf.row(source_id).y())
 
 
+def test_a_fit_is_said_and_taken_back_where_it_was_asked_for(shelf: SourceShelf) -> None:
+    told, row = _told(shelf.fit_changed), shelf.row("b")
+    row.fit.click()
+    shelf.update_rows([replace(_VIEWS[1], is_fit_wanted=True, fit_note="fitting 35%")])
+    assert row.certainty.text() == "fitting 35%"
+    assert "fitting 35%" in row.accessibleDescription()
+    shelf.update_rows([replace(_VIEWS[1], is_fit_wanted=True)])
+    assert (row.certainty.text(), row.fit.isChecked()) == ("90% sure", True)
+    (action,) = (each for each in row.menu().actions() if "fit" in each.text())
+    action.trigger()
+    assert told == [("b", True), ("b", False)]
+
+
+def test_rows_change_without_scrolling_under_the_hand(shown: Shown) -> None:
+    shelf = shown(SourceShelf(), 320, 150)
+    shelf.set_sources(_VIEWS)
+    shelf.set_selected("a")
+    QApplication.processEvents()
+    bar = shelf._scroll.verticalScrollBar()
+    bar.setValue(bar.maximum())
+    assert bar.value() > 0
+    shelf.update_rows(
+        [replace(_VIEWS[0], fit_note="fitting 5%"), replace(_VIEWS[0], source_id="z")]
+    )
+    assert bar.value() == bar.maximum()
+
+
+def test_what_does_not_fit_a_row_is_shortened_and_told(shown: Shown) -> None:
+    shelf = shown(SourceShelf(), 225, 400)
+    shelf.set_sources([replace(_VIEWS[0], root_pitch=None, name="a very long name of a sound")])
+    shelf.set_sources([replace(_VIEWS[0], name="a very long name of a sound")])
+    QApplication.processEvents()
+    row = shelf.row("a")
+    for label, full in ((row.name, "a very long name of a sound"), (row.certainty, "90% sure")):
+        assert label.text() != full
+        assert label.toolTip() == full
+        assert label.fontMetrics().horizontalAdvance(label.text()) <= label.width()
+
+
 def test_rows_show_root_cents_and_certainty(shelf: SourceShelf) -> None:
     row = shelf.row("a")
     assert (row.root.text(), row.certainty.text()) == ("C4 +20", "90% sure")

@@ -102,6 +102,51 @@ def test_nothing_ever_leaves_the_pad_and_gestures_are_balanced(seed: int) -> Non
     pad.resize(_SIDE, _SIDE)
     pad.set_sources(_SOURCES)
     listener = _Listener(pad)
+    _fidget(pad, seed)
+    everywhere = listener.moves + [(x, y) for _, x, y in listener.source_moves]
+    assert all(0.0 <= x <= 1.0 and 0.0 <= y <= 1.0 for x, y in everywhere)
+    if listener.moves:
+        assert pad.cursor_position == listener.moves[-1]
+
+
+@settings(max_examples=40)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_no_gesture_moves_a_frozen_cursor(seed: int) -> None:
+    pad = TimbrePad()
+    pad.resize(_SIDE, _SIDE)
+    pad.set_sources(_SOURCES)
+    pad.set_frozen("Not now")
+    listener = _Listener(pad)
+    _fidget(pad, seed)
+    assert (listener.moves, listener.releases) == ([], 0)
+    assert pad.cursor_position == (0.5, 0.5)
+    pad.set_frozen("")
+    click(pad, _at(0.1, 0.2))
+    assert listener.moves == [pytest.approx((0.1, 0.2))]
+
+
+def test_a_frozen_pad_says_why_and_still_moves_its_sources(pad: TimbrePad) -> None:
+    pad.set_cursor(0.25, 0.75)  # over a source
+    plain = pad.grab().toImage()
+    drag_begins = _at(0.25, 0.75)
+    press(pad, _at(0.5, 0.1))
+    pad.set_frozen("Notes of one instrument")
+    move(pad, _at(0.9, 0.9))
+    release(pad, _at(0.9, 0.9))
+    assert pad.cursor_position == pytest.approx((0.5, 0.1))  # the drag ended there
+    assert pad.grab().toImage() != plain
+    assert pad.accessibleDescription().startswith("Notes of one instrument.")
+    assert "Notes of one instrument" in pad.toolTip()
+    pad.set_cursor(0.25, 0.75)
+    listener = _Listener(pad)
+    drag(pad, [drag_begins, _at(0.4, 0.4)])
+    assert listener.source_moves[-1] == ("a", pytest.approx(0.4), pytest.approx(0.4))
+    QTest.keyClick(pad, Qt.Key.Key_PageDown)
+    assert listener.selected == ["a", "b"]
+
+
+def _fidget(pad: TimbrePad, seed: int) -> None:
+    """Gestures of all kinds, at random."""
     chance = random.Random(seed)
     keys = [Qt.Key.Key_Left, Qt.Key.Key_Up, Qt.Key.Key_Home, Qt.Key.Key_PageDown, Qt.Key.Key_Return]
     control, shift = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
@@ -118,10 +163,6 @@ def test_nothing_ever_leaves_the_pad_and_gestures_are_balanced(seed: int) -> Non
                 lambda held=held: QTest.keyClick(pad, chance.choice(keys), held),
             ]
         )()
-    everywhere = listener.moves + [(x, y) for _, x, y in listener.source_moves]
-    assert all(0.0 <= x <= 1.0 and 0.0 <= y <= 1.0 for x, y in everywhere)
-    if listener.moves:
-        assert pad.cursor_position == listener.moves[-1]
 
 
 def test_double_click_centres_or_goes_to_the_source(pad: TimbrePad) -> None:

@@ -1,0 +1,231 @@
+"""Fitting sources closely, in the window, without networks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pytestqt.qtbot import QtBot
+
+from app.models import edits
+from app.models.session import Source
+from app.views.keys import Hand
+from app.views.source_control import FIT_STEPS
+from core.errors import DeviceError, RenderCancelled
+from core.inference.request import Timbre
+from tests.app.program import WAIT_MS, MixEngine, Program, write_tone
+
+
+class FittingEngine(MixEngine):
+    """Fits step by step, as far as it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps = threading.Semaphore(0)
+        self.is_free = True
+        self.failure: Exception | None = None
+
+    def fit(
+        self,
+        timbre: Timbre,
+        *,
+        steps: int,
+        progress: Callable[[int, int], None] | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Timbre:
+        assert progress is not None
+        assert cancel is not None
+        self.fits.append(steps)
+        if self.failure is not None:
+            raise self.failure
+        for step in range(steps):
+            while not self.is_free and not self.steps.acquire(timeout=0.01):
+                if cancel.is_set():
+                    break
+            if cancel.is_set():
+                raise RenderCancelled("Fitting was cancelled.")
+            progress(step + 1, steps)
+        content_hash = f"{timbre.content_hash[:40]} fitted {steps}"
+        return replace(timbre, content_hash=content_hash, fitted=(np.ones((1, 1), np.float32),))
+
+
+class Studio(Program):
+    """A program with two sources, its engine and what is asked of both."""
+
+    engine: FittingEngine
+
+    def source(self, index: int = 0) -> Source:
+        return self.studio.document.session.sources[index]
+
+    def press_fit(self, index: int = 0) -> None:
+        self.window.shelf.row(self.source(index).id).fit.click()
+
+    def says(self, index: int = 0) -> str:
+        return self.window.shelf.row(self.source(index).id).certainty.text()
+
+    def is_fitted(self, index: int = 0) -> bool:
+        """Whether what sounds is the fitted timbre."""
+        settings = self.studio.sound.settings
+        assert settings is not None
+        return bool(settings.mix.timbres[index].fitted)
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        self.qtbot.waitUntil(condition, timeout=WAIT_MS)
+
+
+@pytest.fixture
+def program(qtbot: QtBot, tmp_path: Path) -> Iterator[Studio]:
+    program = Studio(qtbot, tmp_path, FittingEngine())
+    program.start()
+    program.drop(write_tone(tmp_path / "low.wav", 48), write_tone(tmp_path / "mid.wav", 60))
+    document = program.studio.document
+    document.edit("Between", edits.move_cursor(document.session, 0.5, 0.5))
+    program.wait_rendered()
+    yield program
+    program.engine.is_free = True
+    program.close()
+
+
+def test_a_fit_is_one_step_that_sounds_and_shows(program: Studio) -> None:
+    document, row = program.studio.document, program.window.shelf.row("s1")
+    before, said = document.session, program.says()
+    program.press_fit()
+    assert document.history.undo_label == "Fit low closely"
+    assert document.session == edits.set_fit(before, "s1", FIT_STEPS)
+    program.wait_rendered()
+    assert (program.is_fitted(0), program.is_fitted(1)) == (True, False)
+    assert (row.fit.isChecked(), program.says()) == (True, said)
+    program.window.undo_action.trigger()
+    assert document.session == before
+    program.wait_rendered()
+    assert not program.is_fitted()
+    assert not row.fit.isChecked()
+    program.window.redo_action.trigger()
+    assert program.is_fitted()  # at once: it was kept
+    assert program.engine.fits == [FIT_STEPS]
+    program.press_fit()  # the same action takes it back
+    assert document.session == before
+    assert not program.is_fitted()
+
+
+def test_a_cancelled_fit_leaves_the_source_as_it_was(program: Studio) -> None:
+    window, before = program.window, program.studio.document.session
+    assert not window.status.cancel_fit.isVisible()
+    program.engine.is_free = False
+    program.press_fit()
+    program.engine.steps.release(1)
+    program.wait_until(lambda: program.says() == "fitting 20%")
+    assert window.status.engine.text() == "Fitting low"
+    assert (window.status.bar.value(), window.status.bar.maximum()) == (1, FIT_STEPS)
+    window.status.cancel_fit.click()
+    assert program.studio.document.session == before
+    program.wait_until(lambda: program.studio.book.fitting is None)
+    program.wait_rendered()
+    assert not program.is_fitted()
+    assert not window.status.cancel_fit.isVisible()
+    assert not window.status.engine.text().startswith("Fitting")
+    assert window.messages.messages == ()
+
+
+def test_held_keys_sound_while_a_source_is_fitted(program: Studio) -> None:
+    program.engine.is_free = False
+    program.press_fit()
+    program.wait_until(lambda: bool(program.engine.fits))
+    program.window.sound_panel.refinement.slider.setValue(40)  # all keys are to be rendered anew
+    program.studio.keys.press(Hand.MOUSE, 61, 100)
+    assert program.studio.sound.note(61) is None
+    program.engine.steps.release(2)
+    program.wait_until(lambda: program.studio.sound.note(61) is not None)
+    assert program.studio.book.fitting is not None
+    assert not program.is_fitted()
+    program.studio.keys.release(Hand.MOUSE, 61)
+
+
+def test_an_opened_session_plays_unfitted_until_it_is_fitted_again(
+    program: Studio, tmp_path: Path
+) -> None:
+    document, files = program.studio.document, program.window.files
+    program.press_fit()
+    program.wait_rendered()
+    files.save_as(tmp_path / "work.hgs")
+    program.wait_until(lambda: document.path is not None)
+    saved = document.session
+    files.new()
+    program.studio.book._fits.clear()  # as in another run of the program
+    program.engine.is_free = False
+    files.open_session(tmp_path / "work.hgs")
+    program.wait_until(lambda: program.studio.book.fitting is not None)
+    assert document.session == saved
+    assert not program.is_fitted()
+    program.engine.is_free = True
+    program.wait_until(program.is_fitted)
+    assert not document.is_dirty
+
+
+def test_what_is_fitted_no_more_is_not_fitted_to_the_end(program: Studio) -> None:
+    program.engine.is_free = False
+    document = program.studio.document
+    start = document.history.position
+    for leave in (
+        lambda: program.window.shelf.delete_requested.emit("s1"),
+        lambda: program.window.shelf.root_changed.emit("s1", 50.0),  # another timbre
+        program.window.undo_action.trigger,
+    ):
+        program.press_fit()
+        program.wait_until(lambda: program.studio.book.fitting is not None)
+        key = program.studio.book.fitting.key
+        leave()
+        program.wait_until(
+            lambda key=key: (
+                program.studio.book.fitting is None or program.studio.book.fitting.key != key
+            )
+        )
+        document.go_to(start)
+        program.wait_until(lambda: program.studio.book.fitting is None)
+    assert not program.studio.book._fits
+
+
+def test_copies_are_fitted_once_and_taken_back_together(program: Studio) -> None:
+    program.engine.is_free = False
+    program.press_fit()
+    program.window.shelf.duplicate_requested.emit("s1")
+    program.engine.steps.release(2)
+    program.wait_until(lambda: program.says(0) == program.says(1) == "fitting 40%")
+    program.window.status.cancel_fit.click()
+    assert [source.fit_steps for source in program.studio.document.session.sources] == [0, 0, 0]
+    program.wait_until(lambda: program.studio.book.fitting is None)
+    assert program.engine.fits == [FIT_STEPS]
+
+
+def test_a_fit_that_fails_is_said_once_and_can_be_tried_again(program: Studio) -> None:
+    program.engine.failure = DeviceError("Memory ran out.")
+    program.press_fit()
+    program.wait_until(lambda: program.says() == "not fitted")
+    assert ["Memory ran out" in m.text for m in program.window.messages.messages] == [True]
+    program.window.shelf.row("s2").mute.click()
+    program.wait_rendered()
+    assert len(program.engine.fits) == 1
+    program.engine.failure = None
+    program.press_fit()
+    program.press_fit()
+    program.wait_until(program.is_fitted)
+
+
+def test_nothing_is_exported_that_is_still_to_be_fitted(program: Studio) -> None:
+    window = program.window
+    window.export_action.trigger()
+    dialog = window.exports.dialog
+    assert dialog is not None
+    assert dialog.start.isEnabled()
+    program.engine.is_free = False
+    program.press_fit()
+    dialog.refresh()
+    assert not dialog.start.isEnabled()
+    assert "fitted" in dialog.estimate.text()
+    program.engine.is_free = True
+    program.wait_until(dialog.start.isEnabled)
+    dialog.close()
