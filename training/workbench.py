@@ -103,7 +103,9 @@ class Workbench:
         noise = torch.randn(len(mels), self.split.mel.n_samples, generator=seeded)
         parts = zip(*(torch.split(x, BATCH) for x in (mels, pitches, noise)), strict=True)
         n_samples = self.split.mel.n_samples
-        return torch.cat([self._vocoder.render(m, p, n, n_samples) for m, p, n in parts])
+        vocoder = self._vocoder
+        sounds = [vocoder.render(m, p, vocoder.sources(p, n), n_samples) for m, p, n in parts]
+        return torch.cat(sounds)
 
     @torch.inference_mode()
     def judge_rendered(self, mels: Tensor, pitches: Tensor) -> Judgement:

@@ -65,6 +65,8 @@ FADE_OUT_S = 0.02
 """Fade at the end of every note, seconds."""
 REFINED_KEPT = 16
 """Refined timbres and mixes kept (about 2 MB each)."""
+SOURCES_KEPT = 4
+"""Notes whose sources the vocoder keeps (4 MB each): a hand's."""
 RECORDINGS_KEPT = 512
 """Mels of shifted recordings kept (64 KiB each, in half precision)."""
 LEAST_WEIGHT = 0.02
@@ -143,6 +145,7 @@ class SynthesisEngine:
         self._mel = MelSpectrogram(model.mel)
         self._kept: _RecentlyUsed[_Refined] = _RecentlyUsed(REFINED_KEPT)
         self._weights_kept: _RecentlyUsed[FoldedWeights] = _RecentlyUsed(WEIGHTS_KEPT)
+        self._sources_kept: _RecentlyUsed[Tensor] = _RecentlyUsed(SOURCES_KEPT)
         self._recordings_kept: _RecentlyUsed[Tensor] = _RecentlyUsed(RECORDINGS_KEPT)
         self._place(device)
 
@@ -351,6 +354,7 @@ class SynthesisEngine:
         self._device = device
         self._kept.clear()
         self._weights_kept.clear()
+        self._sources_kept.clear()
         self._recordings_kept.clear()
         for network in self._model.networks().values():
             network.to(device)
@@ -502,18 +506,10 @@ class SynthesisEngine:
         if not notes:
             return []
         pitches = torch.tensor(notes, dtype=torch.float32, device=self._device)
-        noise = torch.stack(
-            [
-                torch.randn(
-                    self._model.mel.n_samples,
-                    generator=torch.Generator().manual_seed(_note_seed(request, n)),
-                )
-                for n in notes
-            ]
-        )
         mels = self._mels(request, notes)
+        sources = torch.cat([self._sources(request, note) for note in notes], dim=1)
         longest = max(lengths[note] for note in notes)
-        audio = self._vocoder.render(mels, pitches, noise.to(self._device), longest).cpu().numpy()
+        audio = self._vocoder.render(mels, pitches, sources, longest).cpu().numpy()
         return [samples[: lengths[note]] for note, samples in zip(notes, audio, strict=True)]
 
     def _length_samples(self, request: RenderRequest, note: int) -> int:
@@ -523,6 +519,18 @@ class SynthesisEngine:
         if plays_recording(request, note):
             length_s = mix.nearest(note).length_s
         return min(self._model.mel.n_samples, max(1, round(length_s * self.sample_rate)))
+
+    def _sources(self, request: RenderRequest, note: int) -> Tensor:
+        """The vocoder's sources of a note, [2, 1, F, K]; a held note takes them again and again."""
+        seed = _note_seed(request, note)
+
+        def make() -> Tensor:
+            generator = torch.Generator().manual_seed(seed)
+            noise = torch.randn(1, self._model.mel.n_samples, generator=generator)
+            pitch = torch.tensor([note], dtype=torch.float32, device=self._device)
+            return self._vocoder.sources(pitch, noise.to(self._device))
+
+        return self._sources_kept.get(f"{note} {seed}", make)
 
     def _mels(self, request: RenderRequest, notes: Sequence[int]) -> Tensor:
         """Mels [B, M, F]: drawn by the generator, brought nearer to the recordings."""

@@ -74,7 +74,7 @@ class FoldedVocoder:
         spread = nepers * (filters / filters.sum(dim=0, keepdim=True).clamp_min(1e-3)).T
         self._envelope = (spread, -spread.sum(dim=1))
         self._reach = (config.layers + 1) * (config.kernel // 2)  # frames heard to either side
-        self._matcher = MelMatcher(vocoder.mel, vocoder.window.device)
+        self._matcher = MelMatcher(vocoder.mel, vocoder.window.device, dtype)
         power = self._window.square().expand(1, self._mel.n_frames + 1, -1)
         self._power = self._overlap_add(power)[0]
 
@@ -90,13 +90,27 @@ class FoldedVocoder:
             ),
         )
 
-    def render(self, mel: Tensor, midi_pitch: Tensor, noise: Tensor, n_samples: int) -> Tensor:
+    def sources(self, midi_pitch: Tensor, noise: Tensor) -> Tensor:
+        """What the filters shape: spectra of the pulse train and of the noise, [2, B, F, K].
+
+        They are the same for every timbre.
+
+        Args:
+            midi_pitch: Fractional MIDI notes, [B].
+            noise: White noise of unit variance, [B, F · hop].
+        """
+        f0_hz = midi_to_f0_hz(midi_pitch.double())
+        pulses = harmonic_source(f0_hz, noise.shape[1], self._mel.sample_rate)
+        spectra = self._stft(torch.cat([pulses, noise]))
+        return spectra.unflatten(0, (2, len(noise)))  # type: ignore[no-untyped-call, no-any-return]
+
+    def render(self, mel: Tensor, midi_pitch: Tensor, sources: Tensor, n_samples: int) -> Tensor:
         """The first samples of notes, [B, n_samples].
 
         Args:
             mel: Normalised log-mels, [B, M, F] with F up to one window.
             midi_pitch: Fractional MIDI notes, [B].
-            noise: White noise of unit variance, [B, F · hop].
+            sources: Of these notes, [2, B, F, K].
             n_samples: How many are wanted, up to F · hop.
         """
         hop, n_fft = self._mel.hop_length, self._mel.n_fft
@@ -106,11 +120,8 @@ class FoldedVocoder:
         frames = min(mel.shape[2], wanted)
         heard = mel[:, :, : wanted + self._reach].transpose(1, 2)
         harmonic, noisy = (part[:, :frames] for part in self._filters(heard, midi_pitch))
-        length = min(noise.shape[1], frames * hop + n_fft // 2)
-        source = harmonic_source(midi_to_f0_hz(midi_pitch.double()), length, self._mel.sample_rate)
-        sources = self._stft(torch.cat([source, noise[:, :length]]))[:, :frames]
-        spectrum = harmonic.mul_(sources[: len(mel)])
-        spectrum += sources[len(mel) :] * noisy
+        spectrum = harmonic.mul_(sources[0, :, :frames])
+        spectrum += sources[1, :, :frames] * noisy
         heard = heard[:, :frames]
         for matching in range(self._matchings):
             if matching > 0:

@@ -32,15 +32,18 @@ class MelMatcher:
     Args:
         config: Geometry of the mels.
         device: Where spectra lie.
+        dtype: Type of the matrix products.
     """
 
-    def __init__(self, config: MelConfig, device: torch.device) -> None:
+    def __init__(self, config: MelConfig, device: torch.device, dtype: torch.dtype) -> None:
         self._filters = MelSpectrogram(config).filters.T.contiguous().to(device)  # [K, M]
         shares = self._filters / self._filters.sum(dim=1, keepdim=True).clamp_min(1e-9)
         covered = torch.nonzero(self._filters.sum(dim=1) > 0.0).flatten()
         shares[: covered[0]] = shares[covered[0]]  # the edges lie in no band
         shares[covered[-1] :] = shares[covered[-1]]
         self._nepers = shares.T.contiguous() * (math.log(10.0) / 20.0)  # [M, K]
+        self._filters, self._nepers = self._filters.to(dtype), self._nepers.to(dtype)
+        self._dtype = dtype
         self._floor_db = config.floor_db
         self._db_per_unit = config.db_per_unit
 
@@ -55,8 +58,12 @@ class MelMatcher:
             The spectrum.
         """
         floor = 10.0 ** (self._floor_db / 20.0)
-        bands = torch.matmul(spectrum.abs(), self._filters).clamp_min_(floor)
+        real, imaginary = spectrum.real, spectrum.imag
+        # A complex tensor's own abs() guards against overflow, at twice the time.
+        magnitudes = torch.addcmul(real * real, imaginary, imaginary).sqrt_().to(self._dtype)
+        bands = torch.matmul(magnitudes, self._filters).float().clamp_min_(floor)
         wanted_db = (mel - 1.0) * self._db_per_unit
         gain_db = (wanted_db - bands.log10_().mul_(20.0)).mul_(STEP)
         gain_db.clamp_(-LARGEST_GAIN_DB, LARGEST_GAIN_DB)
-        return spectrum.mul_(torch.matmul(gain_db, self._nepers).exp_())
+        nepers = torch.matmul(gain_db.to(self._dtype), self._nepers).float()
+        return spectrum.mul_(nepers.exp_())

@@ -41,15 +41,17 @@ def study_cost(bench: Workbench, out: Path) -> list[Table]:
             torch.full([batch], 100.0), h.expand(batch, -1), weights,
         )  # fmt: skip
 
+    def sound(mels: torch.Tensor, noise: torch.Tensor, samples: int) -> torch.Tensor:
+        pitches = torch.full([len(mels)], 60.0)
+        return vocoder.render(mels, pitches, vocoder.sources(pitches, noise), samples)
+
     lengths = [round(share * mel.n_samples) for share in LENGTHS]
     lines, curves = [], {}
     for batch in BATCHES:
-        mels, pitches = draw(batch), torch.full([batch], 60.0)
-        noise = torch.randn(batch, mel.n_samples)
+        mels, noise = draw(batch), torch.randn(batch, mel.n_samples)
         drawing = _milliseconds(partial(draw, batch)) / batch
         sounding = [
-            _milliseconds(partial(vocoder.render, mels, pitches, noise, samples)) / batch
-            for samples in lengths
+            _milliseconds(partial(sound, mels, noise, samples)) / batch for samples in lengths
         ]
         curves[batch] = [drawing + each for each in sounding]
         lines.append((str(batch), f"{drawing:.1f}", *(f"{each:.1f}" for each in sounding)))

@@ -32,6 +32,13 @@ def inputs_of(vocoder: Vocoder) -> tuple[Tensor, Tensor, Tensor]:
     return mel, PITCHES, torch.randn(count, vocoder.mel.n_samples)
 
 
+def sound_of(
+    vocoder: FoldedVocoder, inputs: tuple[Tensor, Tensor, Tensor], n_samples: int
+) -> Tensor:
+    mel, pitch, noise = inputs
+    return vocoder.render(mel, pitch, vocoder.sources(pitch, noise), n_samples)
+
+
 def distance(ours: Tensor, expected: Tensor) -> float:
     """RMS of the difference relative to what was expected."""
     assert ours.shape == expected.shape
@@ -43,7 +50,7 @@ def test_it_renders_what_the_vocoder_renders(mel: MelConfig) -> None:
     vocoder = trained(mel)
     inputs = inputs_of(vocoder)
     expected = vocoder(*inputs)
-    ours = FoldedVocoder(vocoder, torch.float32, 0).render(*inputs, mel.n_samples)
+    ours = sound_of(FoldedVocoder(vocoder, torch.float32, 0), inputs, mel.n_samples)
     assert distance(ours, expected) < 2e-3  # the exact GELU for its tanh form
     assert distance(ours[:, :2000], expected[:, :2000]) < 2e-3
     assert distance(ours[:, -2000:], expected[:, -2000:]) < 2e-3
@@ -55,15 +62,15 @@ def test_a_shorter_note_is_the_start_of_a_longer_one(n_samples: int, layers: int
     vocoder = trained(layers=layers)
     inputs = inputs_of(vocoder)
     folded = FoldedVocoder(vocoder, torch.float32)
-    whole = folded.render(*inputs, MEL.n_samples)[:, :n_samples]
-    short = folded.render(*inputs, n_samples)
+    whole = sound_of(folded, inputs, MEL.n_samples)[:, :n_samples]
+    short = sound_of(folded, inputs, n_samples)
     torch.testing.assert_close(short, whole, atol=1e-5 * float(whole.abs().max()), rtol=0)
 
 
 def test_in_bfloat16_it_stays_40_db_above_its_rounding() -> None:
     vocoder = trained()
     inputs = inputs_of(vocoder)
-    ours = FoldedVocoder(vocoder, torch.bfloat16, 0).render(*inputs, MEL.n_samples)
+    ours = sound_of(FoldedVocoder(vocoder, torch.bfloat16, 0), inputs, MEL.n_samples)
     assert ours.dtype == torch.float32
     assert distance(ours, vocoder(*inputs)) < 0.01
 
@@ -75,8 +82,10 @@ def test_it_comes_nearer_to_its_mel_than_the_network_alone() -> None:
     # A mel that a sound can have: random cells are none.
     wanted = mel_of(0.05 * torch.randn(len(quiet), MEL.n_samples))
     alone, *matched = (
-        FoldedVocoder(vocoder, torch.float32, matchings).render(
-            wanted, pitches, noise, MEL.n_samples
+        sound_of(
+            FoldedVocoder(vocoder, torch.float32, matchings),
+            (wanted, pitches, noise),
+            MEL.n_samples,
         )
         for matchings in (0, 1, 2, 3)
     )

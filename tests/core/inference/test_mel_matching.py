@@ -42,13 +42,13 @@ def test_a_sound_that_has_its_mel_is_left_alone() -> None:
     sound = _noise()
     wanted = MelSpectrogram(MEL)(sound).transpose(1, 2)
     before = _spectrum(sound)
-    after = MelMatcher(MEL, CPU).match(before.clone(), wanted)
+    after = MelMatcher(MEL, CPU, torch.float32).match(before.clone(), wanted)
     assert torch.allclose(after, before, rtol=1e-3, atol=1e-6)
 
 
 @pytest.mark.parametrize("passes", [1, 3])
 def test_every_pass_brings_a_sound_nearer_to_another_mel(passes: int) -> None:
-    mel, matcher = MelSpectrogram(MEL), MelMatcher(MEL, CPU)
+    mel, matcher = MelSpectrogram(MEL), MelMatcher(MEL, CPU, torch.float32)
     fading = _noise() * torch.exp(-2.0 * SECONDS).float()
     wanted = mel(torch.cumsum(fading, dim=1) * 0.05)
     sound = _noise()
@@ -64,7 +64,9 @@ def test_partials_stay_where_they_are() -> None:
     hertz = 440.3
     sine = torch.sin(2.0 * np.pi * hertz * SECONDS).float()[None]
     wanted = MelSpectrogram(MEL)(sine) - 0.25 * torch.linspace(0.0, 1.0, MEL.n_frames)
-    matched = _sound(MelMatcher(MEL, CPU).match(_spectrum(sine), wanted.transpose(1, 2)))[0].numpy()
+    matched = _sound(
+        MelMatcher(MEL, CPU, torch.float32).match(_spectrum(sine), wanted.transpose(1, 2))
+    )[0].numpy()
     spectrum = np.abs(np.fft.rfft(matched * np.hanning(len(matched)), 8 * len(matched)))
     found = np.argmax(spectrum) * MEL.sample_rate / (8 * len(matched))
     assert found == pytest.approx(hertz, abs=0.05)
@@ -73,4 +75,14 @@ def test_partials_stay_where_they_are() -> None:
 def test_silence_stays_silent() -> None:
     nothing = torch.zeros(1, MEL.n_frames, MEL.n_fft // 2 + 1, dtype=torch.complex64)
     wanted = torch.full((1, MEL.n_frames, MEL.n_mels), -1.0)
-    assert not MelMatcher(MEL, CPU).match(nothing, wanted).abs().any()
+    assert not MelMatcher(MEL, CPU, torch.float32).match(nothing, wanted).abs().any()
+
+
+def test_in_bfloat16_it_is_a_twentieth_of_a_decibel_off() -> None:
+    mel = MelSpectrogram(MEL)
+    wanted = mel(torch.cumsum(_noise(), dim=1) * 0.02).transpose(1, 2)
+    exact, rounded = (
+        mel(_sound(MelMatcher(MEL, CPU, dtype).match(_spectrum(_noise()), wanted)))
+        for dtype in (torch.float32, torch.bfloat16)
+    )
+    assert float((exact - rounded).abs().mean()) * MEL.db_per_unit < 0.05
