@@ -172,11 +172,19 @@ def _quarter_sine(way: float) -> float:
 
 @_compiled
 def _fade_gain(voice: Any, done: int) -> float:
-    """Gain of a voice's fade after some frames: in as a sine, out as a cosine."""
+    """Gain of a voice's fade after some frames: in as a sine, out as a cosine.
+
+    Two sounds of equal power and correlation r, the one fading in by sin θ and the other out by
+    cos θ, have the power 1 + 2 r sin θ cos θ together. Divided by its root, both halves keep the
+    level, whether they are the same sound (r = 1) or strangers (0).
+    """
     if voice.fade_length == 0:
         return 1.0
     way = (done + 0.5) / voice.fade_length
-    gain: float = voice.fade_scale * _quarter_sine(1.0 - way if voice.is_leaving else way)
+    rising = _quarter_sine(way)
+    falling = _quarter_sine(1.0 - way)
+    power = 1.0 + 2.0 * voice.fade_likeness * rising * falling
+    gain: float = voice.fade_scale * (falling if voice.is_leaving else rising) / math.sqrt(power)
     return gain
 
 
@@ -191,6 +199,7 @@ def _leave(state: Any, voice: Any, frames: int) -> None:
     voice.fade_scale = _fade_gain(voice, voice.fade_done)
     voice.fade_done = 0
     voice.fade_length = frames
+    voice.fade_likeness = 0.0
     voice.is_leaving = 1
     _give_up(state, voice.next_recording)
     voice.next_recording = NOTHING_WAITS
@@ -265,6 +274,7 @@ def _switch(state: Any, voice: Any) -> None:
     state.voices[slot] = voice
     old = state.voices[slot]
     _leave(state, old, voice.next_fade)
+    old.fade_likeness = voice.next_likeness
     voice.recording = waiting
     voice.base_rate = base_rate
     voice.travel = travel
@@ -275,6 +285,7 @@ def _switch(state: Any, voice: Any) -> None:
     voice.fade_scale = 1.0
     voice.fade_done = 0
     voice.fade_length = voice.next_fade
+    voice.fade_likeness = voice.next_likeness
 
 
 # --- envelope ---
@@ -446,6 +457,7 @@ def _switch_key(state: Any, event: Any) -> None:
             _use(state, event.recording)
             voice.next_recording = event.recording
             voice.next_fade = int(event.values[0])
+            voice.next_likeness = event.values[1]
             _switch(state, voice)
 
 

@@ -58,7 +58,8 @@ class EventKind(IntEnum):
     RELEASE_ALL = 8
     PANIC = 9
     SWITCH = 10
-    """``key``, ``recording`` that it moves to or SILENCE, values: crossfade in frames."""
+    """``key``, ``recording`` that it moves to or SILENCE, values: crossfade in frames, correlation of
+    the two recordings."""
     RETIRE = 11
     """``recording``, to be given back as soon as no voice plays it."""
 
@@ -114,7 +115,9 @@ VOICE = np.dtype(
         ("fade_scale", "f8"),  # gain that the fade starts or ends at
         ("fade_done", "i8"),  # frames
         ("fade_length", "i8"),  # frames; 0 without a fade
+        ("fade_likeness", "f8"),  # correlation, 0-1, with the other half of a crossfade
         ("next_fade", "i8"),  # of the crossfade that waits, frames
+        ("next_likeness", "f8"),  # of that crossfade
     ],
     align=True,
 )

@@ -260,7 +260,7 @@ class Sampler:
 
         Args:
             instrument: What to play; None for silence.
-            crossfade_s: Equal-power crossfade of notes that sound, seconds, 0–1.
+            crossfade_s: Crossfade of notes that sound, at an even level, seconds, 0–1.
 
         Raises:
             ParameterError: A crossfade outside its range, or more recordings than there is room for.
@@ -283,7 +283,8 @@ class Sampler:
         Args:
             region: The recording.
             sample_rate: Of its samples, Hz.
-            crossfade_s: Equal-power crossfade of notes that change their recording, seconds, 0–1.
+            crossfade_s: Crossfade of notes that change their recording, at an even level, seconds,
+                0–1.
 
         Raises:
             ParameterError: A value outside its range, or no room for another recording.
@@ -430,9 +431,27 @@ class Sampler:
         for key, velocity in enumerate(self._velocities):
             if velocity:
                 recording = self._map.choose(key, velocity, self._turns[key] - 1)
-                if recording != self._playing[key]:
+                before = self._playing[key]
+                if recording != before:
                     self._playing[key] = recording
-                    yield _Event(EventKind.SWITCH, key, recording, (fade_frames, 0.0, 0.0, 0.0))
+                    values = (fade_frames, self._likeness(before, recording), 0.0, 0.0)
+                    yield _Event(EventKind.SWITCH, key, recording, values)
+
+    def _likeness(self, one: int, other: int) -> float:
+        """Correlation of two recordings at the same time since the note began, 0-1.
+
+        0 where their times do not run alike, and for recordings that cancel each other: no gain
+        makes up for that.
+        """
+        if SILENCE in (one, other):
+            return 0.0
+        ours, theirs = self._recordings[one], self._recordings[other]
+        if (ours["rate"], ours["root_note"]) != (theirs["rate"], theirs["root_note"]):
+            return 0.0
+        heard = slice(self._margin, self._margin + int(min(ours["end"], theirs["end"])))
+        first, second = (self._frames[number][:, heard].mean(axis=0) for number in (one, other))
+        power = float(first @ first) * float(second @ second)
+        return max(0.0, float(first @ second)) / math.sqrt(power) if power > 0.0 else 0.0
 
 
 def _valued(kind: EventKind, value: float) -> _Event:

@@ -484,10 +484,28 @@ def test_a_swap_goes_on_at_the_same_time_in_the_note() -> None:
     fade = round(0.03 * RATE)
     np.testing.assert_array_equal(out[:, :30000], expected[:, :30000])
     np.testing.assert_array_equal(out[:, 30000 + fade :], expected[:, 30000 + fade :])
-    # Equal power: the same sound twice peaks at √2 half-way.
-    middle = slice(30000, 30000 + fade)
-    ratio = np.abs(out[0, middle]).max() / 0.3
-    assert ratio == pytest.approx(np.sqrt(2), abs=0.02)
+    np.testing.assert_allclose(out, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.4, 0.9, 1.0, -1.0])
+def test_a_crossfade_keeps_the_level_however_alike_the_sounds_are(share: float) -> None:
+    """Of noises of one power, of which the second holds a share of the first."""
+    rng = np.random.default_rng(1)
+    own, other = (0.1 * rng.standard_normal((1, 60_000)).astype(np.float32) for _ in range(2))
+    second = share * own + np.sqrt(1.0 - share**2) * other
+    sampler = loaded(region(own))
+    sampler.note_on(60, 127)
+    begun, fade = 20_000, 16_000
+    swap_to = instrument(region(second.astype(np.float32)))
+    swapping: list[Action] = [(begun, lambda s: s.load(swap_to, crossfade_s=fade / RATE))]
+    out = perform(sampler, swapping, 50_000)
+    still = level(out[:, :begun])
+    middle = [level(out[:, at : at + 2000]) / still for at in range(begun, begun + fade, 2000)]
+    if share >= 0.0:
+        assert middle == pytest.approx([1.0] * len(middle), rel=0.05)
+    else:  # what cancels out is not made louder
+        assert max(middle) <= 1.05
+        assert middle[4] < 0.3
 
 
 def test_a_true_note_takes_over_from_a_stretched_one_in_time() -> None:
