@@ -34,7 +34,7 @@ def momentary_loudness_db(samples: NDArray[np.floating], sample_rate: int) -> fl
         sample_rate: Hz.
     """
     weighted = sosfilt(_k_weighting(sample_rate), samples.astype(np.float64), axis=-1)
-    power = np.mean(np.square(weighted), axis=0)
+    power = np.einsum("ct,ct->t", weighted, weighted) / len(weighted)
     block = round(BLOCK_S * sample_rate)
     total = np.concatenate([[0.0], np.cumsum(np.pad(power, (0, max(0, block - len(power)))))])
     loudest = float(np.max(total[block:] - total[:-block])) / block

@@ -65,7 +65,9 @@ class FoldedGenerator:
         outputs = [cast(ToMelLayer, layer) for layer in synthesis.outputs]
         self._constant = synthesis.constant.permute(2, 1, 0)[None].to(dtype)  # [1, F, M, C]
         self._weights = FoldedWeights(
-            convolutions=tuple(_frames_first(layer.weight * layer.weight_gain) for layer in layers),
+            convolutions=tuple(
+                _frames_first(layer.weight * layer.weight_gain).to(dtype) for layer in layers
+            ),
             energies=tuple(
                 (layer.weight * (layer.weight_gain / ACTIVATION_GAIN)).square().sum(dim=(2, 3))
                 for layer in layers
@@ -101,15 +103,12 @@ class FoldedGenerator:
         """
         plain = self._weights
         if weight_offsets is None:
-            convolutions = (weight.to(self._dtype) for weight in plain.convolutions)
-            return FoldedWeights(
-                convolutions=tuple(convolutions), energies=plain.energies, outputs=plain.outputs
-            )
+            return plain
         factors = [1.0 + offsets[0].float() for offsets in weight_offsets]
         inner = [factor for index, factor in enumerate(factors) if index % 3 < 2]
         return FoldedWeights(
             convolutions=tuple(
-                (weight * factor[:, :, None, None]).to(self._dtype)
+                weight * factor.to(self._dtype)[:, :, None, None]
                 for weight, factor in zip(plain.convolutions, inner, strict=True)
             ),
             energies=tuple(
