@@ -108,7 +108,7 @@ class ExportControl(QObject):
     def note_files(self) -> list[Path]:
         """The note looked at as a WAV file; none while it is not rendered."""
         ready = self._studio.sound.note(self._studio.sound.focus)
-        if ready is None:
+        if ready is None or ready.is_draft:
             self._studio.messages.info("That note is not rendered yet; drag it in a moment.")
             return []
         stem = f"{safe_stem(self.instrument_name)}_{ready.note:03d}_{file_note_name(ready.note)}"

@@ -126,10 +126,11 @@ class Sound(QObject):
     @property
     def is_complete(self) -> bool:
         """Whether every key is rendered or has failed."""
-        return self._settings is not None and len(self._ready) + len(self._failed) >= len(NOTES)
+        rendered = sum(not ready.is_draft for ready in self._ready.values())
+        return self._settings is not None and rendered + len(self._failed) >= len(NOTES)
 
     def note(self, note: int) -> NoteReady | None:
-        """A note of the present sound; None while it is not rendered."""
+        """A note of the present sound, perhaps a draft; None while nothing of it is rendered."""
         return self._ready.get(note)
 
     def key_states(self) -> dict[int, KeyState]:

@@ -41,7 +41,7 @@ from core.errors import CheckpointError, DeviceError, ParameterError, RenderCanc
 from core.inference.carry_over import CarryOver, carry_over_of
 from core.inference.fitting import fit_offsets
 from core.inference.folded_generator import FoldedGenerator, FoldedWeights
-from core.inference.folded_vocoder import FoldedVocoder
+from core.inference.folded_vocoder import DRAFT_MATCHINGS, MATCHINGS, FoldedVocoder
 from core.inference.memory import keep_freed_memory
 from core.inference.model import Model, load_model
 from core.inference.original import plays_recording, recording_at, recording_share
@@ -507,9 +507,11 @@ class SynthesisEngine:
             return []
         pitches = torch.tensor(notes, dtype=torch.float32, device=self._device)
         mels = self._mels(request, notes)
-        sources = torch.cat([self._sources(request, note) for note in notes], dim=1)
+        kept = [self._sources(request, note) for note in notes]
+        sources = kept[0] if len(kept) == 1 else torch.cat(kept, dim=1)  # 4 MB a note
         longest = max(lengths[note] for note in notes)
-        audio = self._vocoder.render(mels, pitches, sources, longest).cpu().numpy()
+        matchings = DRAFT_MATCHINGS if request.is_draft else MATCHINGS
+        audio = self._vocoder.render(mels, pitches, sources, longest, matchings).cpu().numpy()
         return [samples[: lengths[note]] for note, samples in zip(notes, audio, strict=True)]
 
     def _length_samples(self, request: RenderRequest, note: int) -> int:

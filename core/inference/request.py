@@ -151,6 +151,9 @@ class RenderRequest:
     """Semitones around the root, 0–24, in which keys of a single source, or of the nearest note of
     one instrument, are the recording itself, shifted; beyond them its spectrum fades into the
     model's. 0 is the model alone."""
+    is_draft: bool = False
+    """Whether to save an eighth of the time: notes come less near to their mels (1 dB instead of
+    0.6), with the same phases. For a timbre on its way to another."""
 
     def __post_init__(self) -> None:
         bad = [note for note in self.notes if not 0 <= note <= 127]

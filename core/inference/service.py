@@ -2,8 +2,9 @@
 
 Notes of the newest timbre are rendered: first keys that are held, a chord at once, then one by one
 keys played lately, visible ones and the rest. After each batch everything is looked at anew, so
-nothing queues up behind a pad that is being dragged. Long work (an export) runs on the same thread
-and lets the held keys go first each time it reports progress.
+nothing queues up behind a pad that is being dragged. A held key that had another timbre gets a draft
+first, and the note itself once the pad has rested for a moment. Long work (an export) runs on the
+same thread and lets the held keys go first each time it reports progress.
 
 No torch is imported here: the engine's loader does it, on the service's own thread.
 """
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 HELD_PER_BATCH = 4
 """Most held keys rendered at once: a chord moves together."""
+SETTLED_S = 0.12
+"""A timbre asked for so long ago has come to rest: drafts give way to the notes themselves, seconds."""
 RECENT_KEPT = 12
 """How many of the keys played last go before the visible ones."""
 REST_S = 10.0
@@ -105,6 +108,8 @@ class NoteReady:
     """Its audio, mono; root, lowest and highest key are the note."""
     sample_rate: int
     """Hz."""
+    is_draft: bool = False
+    """Whether the note itself follows, once its timbre has come to rest."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -212,14 +217,36 @@ class _Target:
         self.key = settings.key
         self.wanted = tuple(notes)
         self.pending = dict.fromkeys(notes)  # an ordered set of what is still to be delivered
+        self.drafted: set[int] = set()  # of those: what has been delivered as a draft
+        self.asked_s = time.monotonic()
 
     def inherit(self, previous: _Target) -> None:
         """Leave out what was delivered already where the settings are the same."""
         if previous.key != self.key:
             return
+        self.drafted, self.asked_s = previous.drafted, previous.asked_s
         for note in previous.wanted:
             if note not in previous.pending:
                 self.pending.pop(note, None)
+
+    def settles_in_s(self) -> float:
+        """How long drafts still stand for their notes, seconds; 0 or less if no longer."""
+        return self.asked_s + SETTLED_S - time.monotonic()
+
+    def due(self) -> list[int]:
+        """Pending notes that may be rendered now."""
+        if self.settles_in_s() <= 0.0:
+            return list(self.pending)
+        return [note for note in self.pending if note not in self.drafted]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class _Batch:
+    """What is rendered at once."""
+
+    target: _Target
+    notes: tuple[int, ...]
+    is_draft: bool
 
 
 class RenderService:
@@ -228,9 +255,9 @@ class RenderService:
     All methods may be called from any thread and return at once. All callbacks come on the
     service's thread and should be short.
 
-    A note is delivered once for as long as it stays wanted with the same settings. Held keys also
-    get what was finished for settings that are no longer the newest, in the order in which they
-    were asked for: so a held note follows a pad that never rests.
+    A note is delivered once for as long as it stays wanted with the same settings, a draft of it not
+    counted. Held keys also get what was finished for settings that are no longer the newest, in the
+    order in which they were asked for: so a held note follows a pad that never rests.
 
     Args:
         load: Makes the engine; called on the service's thread.
@@ -263,6 +290,7 @@ class RenderService:
         self._target: _Target | None = None
         self._held: tuple[int, ...] = ()
         self._recent: list[int] = []
+        self._delivered: set[int] = set()  # notes that have a sound, of whatever timbre
         self._visible = range(0)
         self._refusal: CoreError | None = None  # why no more work is taken
 
@@ -318,7 +346,9 @@ class RenderService:
             settings.request(notes)  # checks them
             target = _Target(settings, notes)
         with self._changed:
-            if target is not None and self._target is not None:
+            if target is None:
+                self._delivered.clear()
+            elif self._target is not None:
                 target.inherit(self._target)
             self._target = target
             self._changed.notify()
@@ -404,6 +434,10 @@ class RenderService:
             return self._has_work() or self._refusal is not None
 
         with self._changed:
+            target = self._target
+            if target is not None and target.pending and not is_called():
+                self._changed.wait_for(is_called, target.settles_in_s())
+                return self._refusal is None
             if self._changed.wait_for(is_called, REST_S):
                 return self._refusal is None
         return_freed_memory()
@@ -413,7 +447,7 @@ class RenderService:
 
     def _has_work(self) -> bool:
         target = self._target
-        return bool(self._analyses or self._jobs or (target is not None and target.pending))
+        return bool(self._analyses or self._jobs or (target is not None and target.due()))
 
     def _analyze_next(self, engine: SynthesisEngine) -> None:
         with self._changed:
@@ -441,7 +475,7 @@ class RenderService:
         self._deliver_kept()
         batch = self._next_batch(held_only=held_only)
         if batch is not None:
-            self._render(engine, *batch)
+            self._render(engine, batch)
 
     def _deliver_kept(self) -> None:
         with self._changed:
@@ -453,49 +487,54 @@ class RenderService:
                 if region is not None:
                     self._deliver(target, note, region)
 
-    def _next_batch(self, *, held_only: bool) -> tuple[_Target, tuple[int, ...]] | None:
+    def _next_batch(self, *, held_only: bool) -> _Batch | None:
         with self._changed:
             target = self._target
-            if target is None or not target.pending:
-                return None
-            in_order = self._in_order(target)
+            in_order = [] if target is None else self._in_order(target)
             held = [note for note in in_order if note in self._held]
-            if held_only and not held:
+            if target is None or not (held if held_only else in_order):
                 return None
             # Alone, a note nobody holds keeps a key or a pad that moves meanwhile waiting least.
-            notes = held[:HELD_PER_BATCH] or in_order[:1]
+            notes = held or in_order[:1]
+            moved = self._delivered - target.drafted if held else set()
+            is_draft = notes[0] in moved
+            notes = [note for note in notes if (note in moved) == is_draft][:HELD_PER_BATCH]
             self._turns += 1
             self._last_turn.update(dict.fromkeys(notes, self._turns))
-            return target, tuple(notes)
+            return _Batch(target=target, notes=tuple(notes), is_draft=is_draft)
 
     def _in_order(self, target: _Target) -> list[int]:
-        """Its pending notes, what matters most first; the lock is held."""
+        """Its notes that are due, what matters most first; the lock is held."""
+        due = target.due()
         # Of the held keys the one whose turn is longest ago: each note of a large chord moves.
         held = sorted(self._held, key=lambda note: self._last_turn.get(note, 0))
-        visible = [note for note in target.pending if note in self._visible]
-        ranked = dict.fromkeys([*held, *self._recent, *visible, *target.pending])
-        return [note for note in ranked if note in target.pending]
+        visible = [note for note in due if note in self._visible]
+        ranked = dict.fromkeys([*held, *self._recent, *visible, *due])
+        return [note for note in ranked if note in due]
 
-    def _render(self, engine: SynthesisEngine, target: _Target, notes: tuple[int, ...]) -> None:
+    def _render(self, engine: SynthesisEngine, batch: _Batch) -> None:
+        target, notes = batch.target, batch.notes
         if self._running is None:
             self._say(replace(self._status, state=ServiceState.RENDERING))
         begun = time.perf_counter()
         try:
-            instrument = engine.render(target.settings.request(notes))
+            request = replace(target.settings.request(notes), is_draft=batch.is_draft)
+            instrument = engine.render(request)
         except Exception as error:  # noqa: BLE001 - reported for each note; the others go on
             if len(notes) == 1:
                 self._fail(target, notes[0], error)
             else:  # one of them may be at fault
                 for note in notes:
-                    self._render(engine, target, (note,))
+                    self._render(engine, replace(batch, notes=(note,)))
             return
         taken_s = time.perf_counter() - begun
         for region in instrument.regions:
             note = region.root_note
             alone = replace(region, low_key=note, high_key=note)
-            if self._is_newest(target):  # what a pad in motion passes is not worth keeping
+            # What a pad in motion passes is not worth keeping.
+            if self._is_newest(target) and not batch.is_draft:
                 self._cache.put(target.key, note, alone)
-            self._deliver(target, note, alone)
+            self._deliver(target, note, alone, is_draft=batch.is_draft)
         with self._changed:
             pending = 0 if self._target is None else len(self._target.pending)
         self._say(
@@ -511,12 +550,15 @@ class RenderService:
         with self._changed:
             return self._target is not None and self._target.key == target.key
 
-    def _deliver(self, target: _Target, note: int, region: Region) -> None:
+    def _deliver(
+        self, target: _Target, note: int, region: Region, *, is_draft: bool = False
+    ) -> None:
         """Hand a note out, unless nobody waits for it any more."""
-        if self._take_off(target, note):
+        if self._take_off(target, note, is_draft=is_draft):
             ready = NoteReady(
-                settings_key=target.key, note=note, region=region, sample_rate=self._sample_rate
-            )
+                settings_key=target.key, note=note, region=region, sample_rate=self._sample_rate,
+                is_draft=is_draft,
+            )  # fmt: skip
             _call(self._on_note, ready)
 
     def _fail(self, target: _Target, note: int, error: Exception) -> None:
@@ -525,18 +567,25 @@ class RenderService:
             failed = NoteFailed(settings_key=target.key, note=note, message=str(reason))
             _call(self._on_failure, failed)
 
-    def _take_off(self, target: _Target, note: int) -> bool:
-        """Take a note off the list; False where it is not to be delivered."""
+    def _take_off(self, target: _Target, note: int, *, is_draft: bool = False) -> bool:
+        """Take a note off the list, or note its draft; False where it is not to be delivered."""
         with self._changed:
             newest = self._target
             if newest is None:
                 return False
-            if newest.key != target.key:
-                return note in self._held and note in newest.wanted
-            if note not in newest.pending:
+            is_newest = newest.key == target.key
+            if not (note in newest.pending if is_newest else self._waits_for_any(newest, note)):
                 return False
-            del newest.pending[note]
+            self._delivered.add(note)
+            if is_newest and is_draft:
+                newest.drafted.add(note)
+            elif is_newest:
+                del newest.pending[note]
             return True
+
+    def _waits_for_any(self, newest: _Target, note: int) -> bool:
+        """Whether a note is played and takes what there is, of settings gone by too."""
+        return note in self._held and note in newest.wanted
 
     def _say(self, status: ServiceStatus) -> None:
         changed = status != self._status

@@ -282,6 +282,18 @@ def test_a_mix_of_one_sound_alone_is_that_sound(studio: Studio) -> None:
     assert difference(mixed, alone) < BFLOAT16_TOLERANCE
 
 
+def test_a_draft_has_the_phases_of_its_note(studio: Studio) -> None:
+    """So that a crossfade from one to the other is not heard."""
+    request = request_of(studio.pad, 60)
+    note, draft = (
+        studio.engine.render(each).regions[0].samples[0]
+        for each in (request, replace(request, is_draft=True))
+    )
+    assert len(draft) == len(note)
+    assert not np.array_equal(draft, note)
+    assert np.corrcoef(draft, note)[0, 1] > 0.9
+
+
 def test_the_order_of_a_mix_does_not_count(studio: Studio) -> None:
     one = mix_of((studio.pluck, 0.3), (studio.pad, 0.7))
     other = mix_of((studio.pad, 0.7), (studio.pluck, 0.3))

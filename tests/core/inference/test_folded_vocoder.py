@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from core.inference.folded_vocoder import FoldedVocoder
+from core.inference.folded_vocoder import MATCHINGS, FoldedVocoder
 from core.mel import MelConfig, MelSpectrogram
 from core.vocoder import Vocoder
 from tests.helpers.tiny_models import TINY_VOCODER
@@ -33,10 +33,13 @@ def inputs_of(vocoder: Vocoder) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def sound_of(
-    vocoder: FoldedVocoder, inputs: tuple[Tensor, Tensor, Tensor], n_samples: int
+    vocoder: FoldedVocoder,
+    inputs: tuple[Tensor, Tensor, Tensor],
+    n_samples: int,
+    matchings: int = MATCHINGS,
 ) -> Tensor:
     mel, pitch, noise = inputs
-    return vocoder.render(mel, pitch, vocoder.sources(pitch, noise), n_samples)
+    return vocoder.render(mel, pitch, vocoder.sources(pitch, noise), n_samples, matchings)
 
 
 def distance(ours: Tensor, expected: Tensor) -> float:
@@ -50,7 +53,7 @@ def test_it_renders_what_the_vocoder_renders(mel: MelConfig) -> None:
     vocoder = trained(mel)
     inputs = inputs_of(vocoder)
     expected = vocoder(*inputs)
-    ours = sound_of(FoldedVocoder(vocoder, torch.float32, 0), inputs, mel.n_samples)
+    ours = sound_of(FoldedVocoder(vocoder, torch.float32), inputs, mel.n_samples, 0)
     assert distance(ours, expected) < 2e-3  # the exact GELU for its tanh form
     assert distance(ours[:, :2000], expected[:, :2000]) < 2e-3
     assert distance(ours[:, -2000:], expected[:, -2000:]) < 2e-3
@@ -70,7 +73,7 @@ def test_a_shorter_note_is_the_start_of_a_longer_one(n_samples: int, layers: int
 def test_in_bfloat16_it_stays_40_db_above_its_rounding() -> None:
     vocoder = trained()
     inputs = inputs_of(vocoder)
-    ours = sound_of(FoldedVocoder(vocoder, torch.bfloat16, 0), inputs, MEL.n_samples)
+    ours = sound_of(FoldedVocoder(vocoder, torch.bfloat16), inputs, MEL.n_samples, 0)
     assert ours.dtype == torch.float32
     assert distance(ours, vocoder(*inputs)) < 0.01
 
@@ -83,9 +86,10 @@ def test_it_comes_nearer_to_its_mel_than_the_network_alone() -> None:
     wanted = mel_of(0.05 * torch.randn(len(quiet), MEL.n_samples))
     alone, *matched = (
         sound_of(
-            FoldedVocoder(vocoder, torch.float32, matchings),
+            FoldedVocoder(vocoder, torch.float32),
             (wanted, pitches, noise),
             MEL.n_samples,
+            matchings,
         )
         for matchings in (0, 1, 2, 3)
     )

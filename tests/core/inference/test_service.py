@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -284,7 +285,47 @@ def test_a_held_key_follows_a_pad_that_is_faster_than_rendering(studio: Studio) 
         studio.service.preview(DARK, [60, 61])
         studio.service.preview(COLD, [60, 61])
     studio.rest()
-    assert studio.delivered() == [("warm", 60), ("cold", 60), ("cold", 61)]
+    draft_then_note = [("cold", 60), ("cold", 61), ("cold", 60)]
+    assert studio.delivered() == [("warm", 60), *draft_then_note]
+
+
+def test_a_held_key_that_changes_its_timbre_gets_a_draft_then_the_note(studio: Studio) -> None:
+    studio.service.set_held([60])
+    studio.service.preview(WARM, [60, 61])
+    studio.play()
+    studio.service.set_held([60, 72])
+    studio.service.preview(COLD, [60, 61, 72])
+    studio.rest()
+    heard = [(note.settings_key, note.note, note.is_draft) for note in studio.notes.queue]
+    assert heard[:2] == [(WARM.key, 60, False), (WARM.key, 61, False)]  # nothing to change yet
+    of_60 = [is_draft for key, note, is_draft in heard[2:] if note == 60]
+    assert of_60 == [True, False]
+    assert {(note, is_draft) for _, note, is_draft in heard[2:] if note != 60} == {
+        (61, False),  # not held
+        (72, False),  # held, but nothing sounds there yet
+    }
+    studio.service.preview(COLD, [60, 61, 72])  # nothing is wanted that is not there
+    studio.rest()
+    assert len(studio.notes.queue) == len(heard)
+
+
+def test_a_draft_gives_way_to_the_note_only_where_the_pad_rests(studio: Studio) -> None:
+    studio.service.set_held([60])
+    studio.service.preview(WARM, [60])
+    studio.play()
+    passed = [settings_of("warm", weight) for weight in (0.1, 0.2, 0.3, 0.4)]
+    for settings in passed:
+        before = studio.notes.qsize()
+        studio.service.preview(settings, [60])
+        while studio.notes.qsize() == before:
+            time.sleep(0.001)
+    studio.rest()
+    heard = [(note.settings_key, note.is_draft) for note in studio.notes.queue]
+    assert heard[1:-1] == [(settings.key, True) for settings in passed]
+    assert heard[-1] == (passed[-1].key, False)
+    studio.service.preview(passed[0], [60])  # its draft was not kept
+    studio.rest()
+    assert [note.is_draft for note in studio.notes.queue][-2:] == [True, False]
 
 
 def test_after_nothing_is_wanted_nothing_comes(studio: Studio) -> None:
@@ -335,10 +376,14 @@ def test_what_a_pad_in_motion_passes_does_not_push_out_where_it_rested(studio: S
     studio.rest()
     studio.service.preview(WARM, [60])
     studio.rest()
-    assert [name for name, _ in studio.engine.rendered] == ["warm", "cold", "warm"]
+    assert [name for name, _ in studio.engine.rendered] == [
+        "warm",
+        *("cold", "cold"),  # a draft and the note
+        *("warm", "warm"),
+    ]
     studio.service.preview(COLD, [60])
     studio.rest()
-    assert len(studio.engine.rendered) == 3
+    assert len(studio.engine.rendered) == 5
 
 
 def test_the_cache_stays_below_its_limit() -> None:
@@ -613,7 +658,8 @@ def test_many_threads_at_once_get_what_one_engine_renders_alone(studio: Studio) 
     newest = {note.note for note in heard if note.settings_key == chosen[2].key}
     assert newest == set(range(50, 70))
     for ready in heard:
-        (expected,) = alone.render(by_key[ready.settings_key].request([ready.note])).regions
+        request = by_key[ready.settings_key].request([ready.note])
+        (expected,) = alone.render(replace(request, is_draft=ready.is_draft)).regions
         np.testing.assert_array_equal(ready.region.samples, expected.samples)
         region = ready.region
         assert region.root_note == region.low_key == region.high_key == ready.note
