@@ -210,7 +210,6 @@ def _adversarial(
     config: RunConfig, run_dir: Path,
 ) -> _Built:  # fmt: skip
     networks.load(run_dir, "hypernetwork", stages=("hypernetwork",))
-    networks.load(run_dir, "discriminator", stages=("generator",))
     return _refinement(
         fabric, networks, train_split, validation, config, run_dir, config.adversarial
     )
@@ -222,6 +221,8 @@ def _refinement(
 ) -> _Built:  # fmt: skip
     networks.load(run_dir, "features", stages=("generator",))
     networks.load(run_dir, "generator")
+    if recipe.adversarial_weight > 0.0:
+        networks.load(run_dir, "discriminator", stages=("generator",))
     stage = HypernetworkStage(
         fabric, networks.features, networks.generator, networks.hypernetwork,
         networks.discriminator, train_split, validation, recipe, config.augment,
