@@ -583,10 +583,7 @@ class SynthesisEngine:
             if weight < LEAST_WEIGHT or not timbre.samples.size:
                 continue
             for index, note in enumerate(notes):
-                share = recording_share(
-                    note - timbre.root_pitch, request.original_range, mel.n_frames,
-                    mel.sample_rate / mel.hop_length,
-                )  # fmt: skip
+                share = recording_share(note - timbre.root_pitch, request.original_range, mel)
                 if not share.any():
                     continue
                 shifted = self._recordings_kept.get(

@@ -3,10 +3,10 @@
 A recording shifted by a few semitones is nearer to the true note than anything the model draws, and
 its attack is the real one; an octave away its partials and formants are wrong. So the keys around the
 root of a single source, or of each note of one instrument, play the recording, shifted; beyond, its
-spectrum is blended into the model's with a share that falls with distance and is larger in the attack.
+spectrum is blended into the model's with a share that falls with distance and towards the treble, is
+larger in the attack, and ends where the recording has nothing to tell.
 
-Measured on the validation split (training/README.md): half of the shifted recording in the mel takes
-1 to 2 dB from the distance to the true note at 6 to 29 semitones and a quarter from the attack error.
+Figures, on the validation split, are in training/README.md.
 
 Shape legend: M mel bands, F frames, T samples.
 """
@@ -19,13 +19,22 @@ from numpy.typing import NDArray
 from core.audio.shift import MAX_SHIFT, shift_pitch
 from core.audio.signal import at_full_level
 from core.inference.request import SOURCE_VELOCITY, RenderRequest, Timbre
+from core.mel import MelConfig, band_edges_hz
 
-SHARE_BY_DISTANCE = ((0.0, 0.75), (5.0, 0.55), (17.0, 0.5), (29.0, 0.25), (41.0, 0.0))
-"""Share of the shifted recording by semitones beyond the range, straight lines between."""
+SHARE_BY_DISTANCE = ((0.0, 1.0), (17.0, 1.0), (34.0, 0.5), (41.0, 0.0))
+"""How much of its share a shifted recording has left, by semitones beyond the range, straight lines
+between."""
+LOWEST_SHARE, HIGHEST_SHARE = 0.65, 0.3
+"""Its share in the lowest and in the highest mel band, a straight line between."""
 ATTACK_SHARE = 0.9
 """Its share at the onset."""
 ATTACK_S = 0.1
 """Time in which the attack's share has fallen to 1/e of what it is above the later one, seconds."""
+RECORDED_HZ = (6_000.0, 14_000.0)
+"""Frequencies of the source between which its share falls to nothing: higher up recordings hold ever
+less, and shifted down they would leave notes dull."""
+SHIFTED_HZ = (10_000.0, 14_000.0)
+"""Frequencies of the note between which its share falls to nothing."""
 
 
 def plays_recording(request: RenderRequest, note: int) -> bool:
@@ -39,27 +48,36 @@ def plays_recording(request: RenderRequest, note: int) -> bool:
     return bool(timbre.samples.size) and request.original_range > 0.0 and is_near
 
 
-def recording_share(
-    semitones: float, original_range: float, n_frames: int, frames_per_s: float
-) -> NDArray[np.float32]:
+def recording_share(semitones: float, original_range: float, mel: MelConfig) -> NDArray[np.float32]:
     """How much of a shifted recording goes into a note's mel.
 
     Args:
-        semitones: From its root, either way.
+        semitones: From its root to the note.
         original_range: Semitones that the recording plays itself; 0 gives no share anywhere.
-        n_frames: Frames F of a note.
-        frames_per_s: Rate of the frames.
+        mel: Geometry.
 
     Returns:
-        0 to 1 for each frame, [F].
+        0 to 1 for each band and frame, [M, F].
     """
     distances, shares = zip(*SHARE_BY_DISTANCE, strict=True)
-    sustained = float(np.interp(abs(semitones) - original_range, distances, shares))
-    if original_range == 0.0 or sustained == 0.0 or abs(semitones) > MAX_SHIFT:
-        return np.zeros(n_frames, np.float32)
-    attack = max(0.0, ATTACK_SHARE - sustained) * min(1.0, sustained / shares[-2])
-    time_s = np.arange(n_frames) / frames_per_s
-    return (sustained + attack * np.exp(-time_s / ATTACK_S)).astype(np.float32)
+    left = float(np.interp(abs(semitones) - original_range, distances, shares))
+    if original_range == 0.0 or left == 0.0 or abs(semitones) > MAX_SHIFT:
+        return np.zeros((mel.n_mels, mel.n_frames), np.float32)
+    sustained = left * np.linspace(LOWEST_SHARE, HIGHEST_SHARE, mel.n_mels)[:, None]
+    attack = np.maximum(0.0, left * ATTACK_SHARE - sustained)
+    time_s = np.arange(mel.n_frames) * (mel.hop_length / mel.sample_rate)
+    centres_hz = band_edges_hz(mel)[1:-1]
+    known = _falling(centres_hz / 2.0 ** (semitones / 12.0), RECORDED_HZ)
+    known *= _falling(centres_hz, SHIFTED_HZ)
+    share = known[:, None] * (sustained + attack * np.exp(-time_s / ATTACK_S))
+    return share.astype(np.float32)
+
+
+def _falling(
+    frequency_hz: NDArray[np.float64], ends_hz: tuple[float, float]
+) -> NDArray[np.float64]:
+    """1 below two frequencies, 0 above them, a straight line over the octaves between."""
+    return np.interp(np.log2(frequency_hz), np.log2(ends_hz), (1.0, 0.0))
 
 
 def recording_at(timbre: Timbre, note: int, sample_rate: int) -> NDArray[np.float32]:

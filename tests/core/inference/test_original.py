@@ -16,14 +16,13 @@ from core.inference.engine import SynthesisEngine
 from core.inference.model import load_model
 from core.inference.original import plays_recording, recording_share
 from core.inference.request import RenderRequest, Timbre, TimbreMix
-from core.mel import MelConfig, MelSpectrogram
+from core.mel import MelConfig, MelSpectrogram, band_edges_hz
 from tests.helpers.signals import harmonic_tone
 from tests.helpers.tiny_models import tiny_bundle
 
 RATE = 44100
 ROOT = 57
-FRAMES = 256
-FRAMES_PER_S = RATE / 512
+MEL = MelConfig()
 
 Samples = NDArray[np.float32]
 
@@ -155,22 +154,32 @@ def test_a_mix_takes_from_each_recording_by_its_weight(
 
 
 @given(st.floats(-48, 48), st.floats(0.0, 24.0))
-def test_shares_are_shares_and_largest_at_the_onset(semitones: float, original: float) -> None:
-    share = recording_share(semitones, original, FRAMES, FRAMES_PER_S)
-    assert share.shape == (FRAMES,)
+def test_shares_are_shares_and_largest_at_the_onset_and_in_the_bass(
+    semitones: float, original: float
+) -> None:
+    share = recording_share(semitones, original, MEL)
+    assert share.shape == (MEL.n_mels, MEL.n_frames)
     assert share.min() >= 0.0
     assert share.max() <= 1.0
-    assert (np.diff(share) <= 0.0).all()
+    assert (np.diff(share, axis=1) <= 0.0).all()
+    assert (np.diff(share, axis=0) <= 1e-6).all()
 
 
-def test_the_share_falls_with_distance_without_a_jump() -> None:
-    shares = [
-        recording_share(distance, 7.0, FRAMES, FRAMES_PER_S) for distance in np.arange(7, 49, 0.5)
-    ]
+@pytest.mark.parametrize("direction", [-1, 1])
+def test_the_share_falls_with_distance_without_a_jump(direction: int) -> None:
+    shares = [recording_share(direction * by, 7.0, MEL) for by in np.arange(7, 49, 0.5)]
     for near, far in pairwise(shares):
-        assert (far <= near + 1e-6).all()
-        assert (near - far).max() < 0.06
+        if direction < 0:  # upwards the recording's own treble moves out of the way
+            assert (far <= near + 1e-6).all()
+        assert np.abs(near - far).max() < 0.06
     assert shares[-1].max() == 0.0
+
+
+def test_shifted_down_a_recording_has_no_say_where_it_holds_nothing() -> None:
+    centres_hz = band_edges_hz(MEL)[1:-1]
+    share = recording_share(-12.0, 7.0, MEL)
+    assert share[centres_hz > 7_000].max() == 0.0
+    assert share[centres_hz < 3_000].min() > 0.3
 
 
 @pytest.mark.parametrize("semitones", [-1.0, 25.0, float("nan")])
