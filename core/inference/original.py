@@ -77,7 +77,8 @@ def _falling(
     frequency_hz: NDArray[np.float64], ends_hz: tuple[float, float]
 ) -> NDArray[np.float64]:
     """1 below two frequencies, 0 above them, a straight line over the octaves between."""
-    return np.interp(np.log2(frequency_hz), np.log2(ends_hz), (1.0, 0.0))
+    falling: NDArray[np.float64] = np.interp(np.log2(frequency_hz), np.log2(ends_hz), (1.0, 0.0))
+    return falling
 
 
 def recording_at(timbre: Timbre, note: int, sample_rate: int) -> NDArray[np.float32]:
