@@ -18,7 +18,7 @@ from core.audio.files import read_audio
 from core.errors import CoreError, RenderCancelled
 from core.export.base import export_instrument
 from core.inference.building import InstrumentPlan, build_instrument
-from core.inference.request import ORIGINAL_RANGE, TimbreMix
+from core.inference.request import RenderSettings, TimbreMix, render_settings_of
 from core.inference.service import PreviewSettings
 
 if TYPE_CHECKING:
@@ -26,18 +26,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Recipe:
+class Recipe(RenderSettings):
     """What every instrument of a batch is made like."""
 
     formats: tuple[str, ...]
     plan: InstrumentPlan
-    velocity: int = 100
-    seed: int = 0
-    variation: float = 0.0
-    refinement: float = 1.0
-    carry_over: float = 1.0
-    original_range: float = ORIGINAL_RANGE
-    """See :class:`core.inference.service.PreviewSettings`."""
     fit_steps: int = 0
     """Steps of fitting the model to each sound; 0 is none."""
     model: Path | None = None
@@ -115,15 +108,7 @@ def _make(order: Order, cancel: threading.Event) -> tuple[Path, ...]:
     if recipe.fit_steps:
         timbres = tuple(engine.fit(t, steps=recipe.fit_steps, cancel=cancel) for t in timbres)
     mix = TimbreMix(timbres=timbres, weights=(1.0,) * len(timbres), one_instrument=len(timbres) > 1)
-    settings = PreviewSettings(
-        mix=mix,
-        velocity=recipe.velocity,
-        seed=recipe.seed,
-        variation=recipe.variation,
-        refinement=recipe.refinement,
-        carry_over=recipe.carry_over,
-        original_range=recipe.original_range,
-    )
+    settings = PreviewSettings(mix=mix, **render_settings_of(recipe))
     instrument = build_instrument(engine, settings, recipe.plan, name=order.name, cancel=cancel)
     files = export_instrument(
         instrument, recipe.formats, order.out, force=order.force, cancel=cancel

@@ -18,7 +18,7 @@ from core.audio.files import AudioClip, read_audio
 from core.errors import ParameterError
 from core.export.base import export_instrument, openable
 from core.inference.building import InstrumentPlan, PadGrid, build_instrument, build_pad
-from core.inference.request import RenderRequest, TimbreMix
+from core.inference.request import RenderRequest, TimbreMix, render_settings_of
 from core.inference.service import PreviewSettings
 from core.instrument import Instrument, PadInstrument
 
@@ -130,19 +130,12 @@ def listen(
     roots = roots * len(clips) if len(roots) == 1 else roots
     engine = load_engine(args.model, args.device)
     timbres = [engine.analyze(clip, root=root) for clip, root in zip(clips, roots, strict=True)]
-    return engine, PreviewSettings(
-        mix=TimbreMix(
-            timbres=tuple(timbres),
-            weights=args.weights or (1.0,) * len(clips),
-            one_instrument=args.pool,
-        ),
-        velocity=args.velocity,
-        seed=args.seed,
-        variation=args.variation,
-        refinement=args.refinement,
-        carry_over=args.carry_over,
-        original_range=args.original_range,
+    mix = TimbreMix(
+        timbres=tuple(timbres),
+        weights=args.weights or (1.0,) * len(clips),
+        one_instrument=args.pool,
     )
+    return engine, PreviewSettings(mix=mix, **render_settings_of(args))
 
 
 def fit(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from app.models.pad_path import PadPath
 from core.errors import ParameterError
-from core.inference.request import MAX_FIT_STEPS, MAX_ORIGINAL_RANGE, ORIGINAL_RANGE
+from core.inference.request import MAX_FIT_STEPS, RenderSettings
 from core.instrument import HIGHEST_KEY, MAX_ROUND_ROBINS, Envelope
 
 MAX_SOURCES = 32
@@ -89,22 +89,9 @@ class Source:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SoundSettings:
-    """How the mix is rendered; the ranges are the engine's."""
+class SoundSettings(RenderSettings):
+    """How the mix is rendered; some ranges are narrower than the engine's."""
 
-    variation: float = 0.0
-    """Scale of z: 0 the model's mean, 1 a random draw."""
-    seed: int = 0
-    """Which draw, 0 to 2⁶³ - 1."""
-    refinement: float = 1.0
-    """Faithful ↔ free: strength of the hypernetwork's offsets, 0 (free) to 2."""
-    carry_over: float = 1.0
-    """How much of what the model missed is added back, 0–1."""
-    velocity: int = 100
-    """MIDI velocity of the rendered notes, 1–127."""
-    original_range: float = ORIGINAL_RANGE
-    """Semitones around a root that its recording plays itself, 0–24: of a single source, or of
-    each note of one instrument."""
     one_instrument: bool = False
     """Whether the sources are notes of one instrument: all count alike, wherever they lie on the
     pad, and every key takes after the notes next to it."""
@@ -112,10 +99,8 @@ class SoundSettings:
     def __post_init__(self) -> None:
         check_range("Variation", self.variation, 0.0, 1.0)
         check_range("Seed", self.seed, 0, 2**63 - 1)
-        check_range("Refinement", self.refinement, 0.0, 2.0)
         check_range("Carry-over", self.carry_over, 0.0, 1.0)
-        check_range("Velocity", self.velocity, 1, 127)
-        check_range("Original range", self.original_range, 0.0, MAX_ORIGINAL_RANGE)
+        RenderSettings.__post_init__(self)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

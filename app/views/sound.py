@@ -20,7 +20,7 @@ from app.widgets.key_layout import NOTES
 from app.widgets.piano_keyboard import KeyState
 from app.workers.render_bridge import RenderBridge
 from core.errors import ParameterError
-from core.inference.request import Timbre, TimbreMix
+from core.inference.request import Timbre, TimbreMix, render_settings_of
 from core.inference.service import NoteFailed, NoteReady, PreviewSettings, RenderService
 
 SETTLE_MS = 120
@@ -313,12 +313,4 @@ def preview_settings(
         weights=tuple(share for _, share in known),
         one_instrument=sound.one_instrument and len(known) > 1,
     )
-    return PreviewSettings(
-        mix=mix,
-        velocity=sound.velocity,
-        seed=sound.seed,
-        variation=sound.variation,
-        refinement=sound.refinement,
-        carry_over=sound.carry_over,
-        original_range=sound.original_range,
-    )
+    return PreviewSettings(mix=mix, **render_settings_of(sound))

@@ -69,8 +69,9 @@ def recording_share(semitones: float, original_range: float, mel: MelConfig) -> 
     centres_hz = band_edges_hz(mel)[1:-1]
     known = _falling(centres_hz / 2.0 ** (semitones / 12.0), RECORDED_HZ)
     known *= _falling(centres_hz, SHIFTED_HZ)
-    share = known[:, None] * (sustained + attack * np.exp(-time_s / ATTACK_S))
-    return share.astype(np.float32)
+    both = sustained + attack * np.exp(-time_s / ATTACK_S)
+    share: NDArray[np.float32] = (known[:, None] * both).astype(np.float32)
+    return share
 
 
 def _falling(

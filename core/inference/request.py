@@ -6,7 +6,8 @@ Shape legend: T samples, M mel bands, F frames, H timbre-feature width, O/I chan
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,38 +132,25 @@ class TimbreMix:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RenderRequest:
-    """Notes to render from a mix. Equal requests give equal audio on the same machine."""
+class RenderSettings:
+    """How notes are rendered, whatever they are rendered from."""
 
-    mix: TimbreMix
-    notes: tuple[int, ...]
-    """MIDI notes, 0–127, in the order wanted."""
-    velocity: int = 100
+    velocity: int = SOURCE_VELOCITY
     """MIDI velocity 1–127."""
     seed: int = 0
-    """Seed of z and of the vocoder's noise."""
+    """Seed of z and of the vocoder's noise, 0 or more."""
     variation: float = 0.0
-    """Scale of z: 0 renders the mean of the model, 1 draws z ~ N(0, 1)."""
+    """Scale of z, 0–2: 0 renders the mean of the model, 1 draws z ~ N(0, 1)."""
     refinement: float = 1.0
-    """Strength of the hypernetwork's offsets: 0 plain generator, 1 fully refined."""
+    """Strength of the hypernetwork's offsets, 0–2: 0 plain generator, 1 fully refined."""
     carry_over: float = 1.0
-    """How much of what the model missed in the source is added back, 0 to 1."""
+    """How much of what the model missed in the source is added back, 0–2."""
     original_range: float = ORIGINAL_RANGE
     """Semitones around the root, 0–24, in which keys of a single source, or of the nearest note of
     one instrument, are the recording itself, shifted; beyond them its spectrum fades into the
     model's. 0 is the model alone."""
-    is_draft: bool = False
-    """Whether to save an eighth of the time: notes come less near to their mels (1 dB instead of
-    0.6), with the same phases. For a timbre on its way to another."""
 
     def __post_init__(self) -> None:
-        bad = [note for note in self.notes if not 0 <= note <= 127]
-        if bad:
-            raise ParameterError(f"Note {bad[0]} is outside the MIDI range 0-127.")
-        if len(set(self.notes)) != len(self.notes):
-            raise ParameterError(f"Notes {self.notes} name a note twice; name each once.")
-        if not self.notes:
-            raise ParameterError("No notes were asked for; give at least one MIDI note.")
         if not 1 <= self.velocity <= 127:
             raise ParameterError(f"Velocity {self.velocity} is outside 1-127.")
         for name in ("variation", "refinement", "carry_over"):
@@ -175,3 +163,30 @@ class RenderRequest:
             )
         if self.seed < 0:
             raise ParameterError(f"Seed {self.seed} is negative; use 0 or more.")
+
+
+def render_settings_of(holder: object) -> dict[str, Any]:
+    """What something (parsed arguments, other settings) says of :class:`RenderSettings`, by name."""
+    return {each.name: getattr(holder, each.name) for each in fields(RenderSettings)}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RenderRequest(RenderSettings):
+    """Notes to render from a mix. Equal requests give equal audio on the same machine."""
+
+    mix: TimbreMix
+    notes: tuple[int, ...]
+    """MIDI notes, 0–127, in the order wanted."""
+    is_draft: bool = False
+    """Whether to save an eighth of the time: notes come less near to their mels (1 dB instead of
+    0.6), with the same phases. For a timbre on its way to another."""
+
+    def __post_init__(self) -> None:
+        RenderSettings.__post_init__(self)
+        bad = [note for note in self.notes if not 0 <= note <= 127]
+        if bad:
+            raise ParameterError(f"Note {bad[0]} is outside the MIDI range 0-127.")
+        if len(set(self.notes)) != len(self.notes):
+            raise ParameterError(f"Notes {self.notes} name a note twice; name each once.")
+        if not self.notes:
+            raise ParameterError("No notes were asked for; give at least one MIDI note.")

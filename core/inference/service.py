@@ -26,7 +26,13 @@ from core.audio.files import AudioClip
 from core.errors import CoreError, RenderCancelled
 from core.inference.memory import return_freed_memory
 from core.inference.note_cache import NoteCache
-from core.inference.request import ORIGINAL_RANGE, RenderRequest, Timbre, TimbreMix
+from core.inference.request import (
+    RenderRequest,
+    RenderSettings,
+    Timbre,
+    TimbreMix,
+    render_settings_of,
+)
 from core.instrument import Region
 
 if TYPE_CHECKING:
@@ -52,22 +58,10 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PreviewSettings:
+class PreviewSettings(RenderSettings):
     """What a note sounds like, without the notes."""
 
     mix: TimbreMix
-    velocity: int = 100
-    """MIDI velocity 1–127."""
-    seed: int = 0
-    """Seed of z and of the vocoder's noise."""
-    variation: float = 0.0
-    """Scale of z, 0–2."""
-    refinement: float = 1.0
-    """Strength of the hypernetwork's offsets, 0–2."""
-    carry_over: float = 1.0
-    """How much of what the model missed in the source is added back, 0–2."""
-    original_range: float = ORIGINAL_RANGE
-    """Semitones around a single source's root that its recording, shifted, plays itself, 0–24."""
 
     @property
     def key(self) -> str:
@@ -82,18 +76,9 @@ class PreviewSettings:
         """The request that renders some notes so.
 
         Raises:
-            ParameterError: A note or a setting is out of range.
+            ParameterError: A note is out of range.
         """
-        return RenderRequest(
-            mix=self.mix,
-            notes=tuple(notes),
-            velocity=self.velocity,
-            seed=self.seed,
-            variation=self.variation,
-            refinement=self.refinement,
-            carry_over=self.carry_over,
-            original_range=self.original_range,
-        )
+        return RenderRequest(mix=self.mix, notes=tuple(notes), **render_settings_of(self))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -339,7 +324,7 @@ class RenderService:
             notes: MIDI notes in the order wanted, where nothing else tells them apart.
 
         Raises:
-            ParameterError: A note or a setting is out of range, or a note is named twice.
+            ParameterError: A note is out of range or named twice.
         """
         target = None
         if settings is not None and notes:

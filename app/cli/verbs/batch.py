@@ -29,6 +29,7 @@ from app.cli.plan import add_plan_arguments, plan_of
 from core.audio.pitch import parse_notes
 from core.errors import CheckpointError
 from core.export.files import check_destination
+from core.inference.request import render_settings_of
 
 SUMMARY = "make an instrument of every sound in a folder"
 MAX_WORKERS = 256
@@ -91,15 +92,10 @@ def _recipe(args: argparse.Namespace) -> Recipe:
     return Recipe(
         formats=args.formats,
         plan=plan_of(args),
-        velocity=args.velocity,
-        seed=args.seed,
-        variation=args.variation,
-        refinement=args.refinement,
-        carry_over=args.carry_over,
-        original_range=args.original_range,
         fit_steps=args.fit,
         model=args.model,
         device=args.device,
+        **render_settings_of(args),
     )
 
 
