@@ -17,7 +17,8 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from scipy.ndimage import gaussian_filter
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from core.mel import MelConfig, band_edges_hz, hz_to_mel
@@ -62,13 +63,33 @@ def carry_over_of(source: Tensor, drawn: Tensor) -> CarryOver:
         source: The source's mel, [M, F].
         drawn: The model's mel of the same note, [M, F].
     """
-    missed = (source - drawn).cpu().numpy()
-    body = gaussian_filter(missed, (BODY_BANDS, BODY_FRAMES), mode="nearest")
-    partials = gaussian_filter(missed - body, (0.0, PARTIALS_FRAMES), mode="nearest")
-    device = source.device
-    return CarryOver(
-        body=torch.from_numpy(body).to(device), partials=torch.from_numpy(partials).to(device)
+    missed = source - drawn
+    body = body_of(missed)
+    partials = (missed - body) @ _smoothing(missed.shape[1], PARTIALS_FRAMES, missed.device).T
+    return CarryOver(body=body, partials=partials)
+
+
+def body_of(missed: Tensor) -> Tensor:
+    """The smooth part of what the model missed, with gradients, [..., M, F]."""
+    bands, frames = (
+        _smoothing(size, sigma, missed.device)
+        for size, sigma in zip(missed.shape[-2:], (BODY_BANDS, BODY_FRAMES), strict=True)
     )
+    return bands @ missed @ frames.T
+
+
+def _smoothing(size: int, sigma: float, device: torch.device) -> Tensor:
+    """A Gaussian filter along one axis as a matrix, [N, N]."""
+    return torch.from_numpy(_gaussian(size, sigma)).to(device)
+
+
+@lru_cache(maxsize=8)
+def _gaussian(size: int, sigma: float) -> NDArray[np.float32]:
+    # A linear filter is the matrix that it makes of the identity.
+    matrix: NDArray[np.float32] = gaussian_filter1d(
+        np.eye(size, dtype=np.float32), sigma, 0, mode="nearest"
+    )
+    return matrix
 
 
 def body_share(semitones: float) -> float:

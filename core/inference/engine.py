@@ -260,7 +260,12 @@ class SynthesisEngine:
         digest = hashlib.sha256(timbre.content_hash.encode())
         for layer in fitted:
             digest.update(layer.tobytes())
-        return replace(timbre, content_hash=digest.hexdigest(), fitted=fitted)
+        return replace(
+            timbre,
+            content_hash=digest.hexdigest(),
+            fitted=fitted,
+            fit_steps=timbre.fit_steps + steps,
+        )
 
     def nearest_instruments(self, timbre: Timbre, count: int = 3) -> list[tuple[str, float]]:
         """Training instruments whose features are nearest.
@@ -336,6 +341,7 @@ class SynthesisEngine:
     def _provenance(self, request: RenderRequest) -> dict[str, str]:
         sources = [
             f"{timbre.name} ({timbre.content_hash[:12]}) {weight:.4f}"
+            + (f", fitted by {timbre.fit_steps} steps" if timbre.fitted else "")
             for timbre, weight in zip(request.mix.timbres, request.mix.weights, strict=True)
         ]
         return {

@@ -36,13 +36,13 @@ class MelMatcher:
     """
 
     def __init__(self, config: MelConfig, device: torch.device, dtype: torch.dtype) -> None:
-        self._filters = MelSpectrogram(config).filters.T.contiguous().to(device)  # [K, M]
-        shares = self._filters / self._filters.sum(dim=1, keepdim=True).clamp_min(1e-9)
-        covered = torch.nonzero(self._filters.sum(dim=1) > 0.0).flatten()
+        filters = MelSpectrogram(config).filters.T.contiguous().to(device)  # [K, M]
+        shares = filters / filters.sum(dim=1, keepdim=True).clamp_min(1e-9)
+        covered = torch.nonzero(filters.sum(dim=1) > 0.0).flatten()
         shares[: covered[0]] = shares[covered[0]]  # the edges lie in no band
         shares[covered[-1] :] = shares[covered[-1]]
-        self._nepers = shares.T.contiguous() * (math.log(10.0) / 20.0)  # [M, K]
-        self._filters, self._nepers = self._filters.to(dtype), self._nepers.to(dtype)
+        self._filters = filters.to(dtype)
+        self._nepers = (shares.T.contiguous() * (math.log(10.0) / 20.0)).to(dtype)  # [M, K]
         self._dtype = dtype
         self._floor_db = config.floor_db
         self._db_per_unit = config.db_per_unit

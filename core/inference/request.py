@@ -56,6 +56,8 @@ class Timbre:
     fitted: tuple[NDArray[np.float32], ...] = ()
     """Weight offsets beyond the hypernetwork's, [O, I] for each modulated layer of the generator;
     empty where none were fitted (core/inference/fitting.py)."""
+    fit_steps: int = 0
+    """Steps that it took to fit them."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Timbre) and self.content_hash == other.content_hash

@@ -19,15 +19,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from scipy.ndimage import gaussian_filter1d
 from torch import Tensor, nn
 
 from core.errors import ParameterError
 from core.feature_extractor import FeatureExtractor
 from core.generator import Generator
 from core.hypernetwork import Hypernetwork
-from core.inference.carry_over import BODY_BANDS, BODY_FRAMES, body_share
-from core.mel import MelConfig
+from core.inference.carry_over import body_of, body_share
 from training import losses
 from training.data.augment import AugmentConfig, apply_change, disturb_source, shared_change
 from training.data.dataset import CorpusSplit, NoteBatch
@@ -79,46 +77,25 @@ class HypernetworkStageConfig:
             )
 
 
-class CarryOver(nn.Module):
-    """Adds the body of what was missed in a source to its other notes, with gradients.
+def carried_over(source: Tensor, drawn: Tensor, others: Tensor, semitones: Tensor) -> Tensor:
+    """Other notes with the body of what was missed in their source, with gradients.
 
     What moves with the partials is left out: training should draw the partials itself.
 
     Args:
-        mel: Geometry.
+        source: Mels of the sources, [T, M, F].
+        drawn: What the model makes of them at their own notes, [T, M, F].
+        others: What it makes of other notes, [T, K - 1, M, F].
+        semitones: Those notes' distances from the source, [T, K - 1].
+
+    Returns:
+        [T, K - 1, M, F].
     """
-
-    bands: Tensor  # [M, M]
-    frames: Tensor  # [F, F]
-
-    def __init__(self, mel: MelConfig) -> None:
-        super().__init__()
-        for name, size, sigma in (
-            ("bands", mel.n_mels, BODY_BANDS),
-            ("frames", mel.n_frames, BODY_FRAMES),
-        ):
-            # A linear filter is the matrix that it makes of the identity.
-            smoothing = gaussian_filter1d(np.eye(size, dtype=np.float32), sigma, 0, mode="nearest")
-            self.register_buffer(name, torch.from_numpy(smoothing), persistent=False)
-
-    def forward(self, source: Tensor, drawn: Tensor, others: Tensor, semitones: Tensor) -> Tensor:
-        """Other notes with carry-over.
-
-        Args:
-            source: Mels of the sources, [T, M, F].
-            drawn: What the model makes of them at their own notes, [T, M, F].
-            others: What it makes of other notes, [T, K - 1, M, F].
-            semitones: Those notes' distances from the source, [T, K - 1].
-
-        Returns:
-            [T, K - 1, M, F].
-        """
-        missed = self.bands @ (source - drawn) @ self.frames.T
-        shares = torch.tensor(
-            [[body_share(each) for each in line] for line in semitones.tolist()],
-            device=missed.device,
-        )
-        return (others + shares[..., None, None] * missed[:, None]).clamp_min(-1.0)
+    body = body_of(source - drawn)
+    shares = torch.tensor(
+        [[body_share(each) for each in line] for line in semitones.tolist()], device=body.device
+    )
+    return (others + shares[..., None, None] * body[:, None]).clamp_min(-1.0)
 
 
 def refine(
@@ -189,7 +166,6 @@ class HypernetworkStage(Stage):
         self.features = fabric.to_device(features.requires_grad_(False)).eval()
         self.generator = generator.requires_grad_(False).eval()
         fabric.to_device(self.generator)
-        self.carry_over = fabric.to_device(CarryOver(generator.mel))
         self.base_rates = {"hypernetwork": config.learning_rate}
         modules: dict[str, nn.Module] = {"hypernetwork": hypernetwork}
         if config.adversarial_weight > 0.0:
@@ -236,7 +212,7 @@ class HypernetworkStage(Stage):
             by_timbre = (timbres, notes, mel_config.n_mels, mel_config.n_frames)
             drawn = rendered.float().reshape(by_timbre)
             pitches = target.midi_pitch.reshape(timbres, notes)
-            corrected = self.carry_over(
+            corrected = carried_over(
                 source.mel, drawn[:, 0], drawn[:, 1:], pitches[:, 1:] - pitches[:, :1]
             )
             true_others = changed.reshape(by_timbre)[:, 1:]
@@ -270,7 +246,7 @@ class HypernetworkStage(Stage):
         """RMSE in dB to true notes of unseen instruments: plain, refined, with carry-over."""
         unit = self.validation_split.mel.db_per_unit
         same, cross = self._render(networks, 64)
-        corrected = self.carry_over(
+        corrected = carried_over(
             same.target.mel, same.refined, cross.refined[:, None],
             (cross.target.midi_pitch - same.target.midi_pitch)[:, None],
         )[:, 0]  # fmt: skip

@@ -7,8 +7,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 
 from core.inference.carry_over import (
+    BODY_BANDS,
+    BODY_FRAMES,
+    PARTIALS_FRAMES,
     body_share,
     carry_over_of,
     moved,
@@ -32,6 +36,16 @@ def test_what_is_missed_evenly_is_carried_over_whole() -> None:
     torch.testing.assert_close(carried.body, torch.full_like(source, 0.3), atol=1e-5, rtol=0)
     assert float(carried.partials.abs().max()) < 1e-5
     assert not carry_over_of(source, source).at(0.0, MEL).any()
+
+
+def test_both_parts_are_smoothed_by_gaussians() -> None:
+    source, drawn = torch.rand(2, MEL.n_mels, MEL.n_frames)
+    missed = (source - drawn).numpy()
+    body = gaussian_filter(missed, (BODY_BANDS, BODY_FRAMES), mode="nearest")
+    partials = gaussian_filter(missed - body, (0.0, PARTIALS_FRAMES), mode="nearest")
+    ours = carry_over_of(source, drawn)
+    np.testing.assert_allclose(ours.body.numpy(), body, atol=1e-5)
+    np.testing.assert_allclose(ours.partials.numpy(), partials, atol=1e-5)
 
 
 def test_a_steady_source_is_made_good_at_its_own_pitch() -> None:

@@ -93,6 +93,9 @@ def test_a_fit_is_the_same_every_time_and_another_timbre(
     assert alone(once).key != alone(tone).key
     assert engine.fit(tone, steps=3) != once
     assert replace(once, content_hash=tone.content_hash, fitted=()) == tone
+    assert (tone.fit_steps, engine.fit(once, steps=3).fit_steps) == (0, 5)
+    sources = render(engine, alone(once)).provenance["sources"]
+    assert sources.endswith(", fitted by 2 steps")
     assert tone.fitted == ()
 
 

@@ -15,11 +15,10 @@ from core.hypernetwork import MELS
 from core.inference.carry_over import body_share, carry_over_of
 from core.inference.model import load_model, save_model
 from core.inference.request import RenderRequest, TimbreMix
-from core.mel import MelConfig
 from training import pipeline
 from training.config import RunConfig
 from training.stages.evaluate import EvaluateConfig, evaluate
-from training.stages.hypernetwork import CarryOver, HypernetworkStageConfig
+from training.stages.hypernetwork import HypernetworkStageConfig, carried_over
 from training.workbench import Workbench
 
 
@@ -30,7 +29,7 @@ def _mels(*shape: int, seed: int) -> torch.Tensor:
 def test_carry_over_in_training_is_the_engines() -> None:
     source, drawn, others = _mels(2, seed=0), _mels(2, seed=1), _mels(2, 3, seed=2)
     semitones = torch.tensor([[0.0, -5.0, 12.0], [7.5, 18.0, -40.0]])
-    ours = CarryOver(MelConfig())(source, drawn, others, semitones)
+    ours = carried_over(source, drawn, others, semitones)
     for timbre in range(2):
         missed = carry_over_of(source[timbre], drawn[timbre]).body
         for note in range(3):
@@ -43,7 +42,7 @@ def test_carry_over_has_a_gradient_for_the_source_drawn_and_for_the_other_note()
     drawn, others = torch.zeros(1, 128, 256), torch.zeros(1, 1, 128, 256)
     drawn.requires_grad_(True)
     others.requires_grad_(True)
-    carried = CarryOver(MelConfig())(drawn.detach() + 0.5, drawn, others, torch.zeros(1, 1))
+    carried = carried_over(drawn.detach() + 0.5, drawn, others, torch.zeros(1, 1))
     carried.sum().backward()
     assert drawn.grad is not None
     assert others.grad is not None
