@@ -18,6 +18,7 @@ from core.audio.files import AudioClip
 from core.audio.signal import PRE_ROLL_S
 from core.device import cpu_has_fast_bfloat16
 from core.inference.engine import SynthesisEngine
+from core.inference.fitting import fit_offsets
 from core.inference.folded_vocoder import FoldedVocoder
 from core.inference.model import Model
 from core.inference.request import Timbre
@@ -95,6 +96,39 @@ class Workbench:
                 offsets = refine(self.model.features, generator, self.model.hypernetwork, source, h)
                 refined.append(generator(z, pitches[part], velocities[part], h, offsets)[:, 0])
         return torch.cat(plain).float(), torch.cat(refined).float()
+
+    @torch.inference_mode(False)  # fitting takes gradients
+    def draw_fitted(
+        self, sources: NDArray[np.int64], pitches: Tensor, velocities: Tensor, steps: int
+    ) -> Tensor:
+        """The same by the refined generator fitted to each recording (core/inference/fitting.py).
+
+        Args:
+            sources: Indices of the recordings, [N].
+            pitches: MIDI notes wanted, [N].
+            velocities: Of the notes wanted, [N].
+            steps: Steps of fitting.
+
+        Returns:
+            Mels, [N, M, F].
+        """
+        generator = self.model.generator
+        z = torch.zeros(1, generator.config.z_dim)
+        drawn = []
+        for index, pitch, velocity in zip(sources, pitches, velocities, strict=True):
+            source = self.split.batch(np.array([index]))
+            h = self.features(source.mel).clone()
+            with torch.no_grad(), self.precision:
+                offsets = refine(self.model.features, generator, self.model.hypernetwork, source, h)
+            offsets = [offset.float() for offset in offsets]
+            changes = fit_offsets(
+                generator, h, offsets, source.mel[0], float(source.midi_pitch[0]),
+                steps=steps, precision=lambda: self.precision,
+            )  # fmt: skip
+            fitted = [offset + change for offset, change in zip(offsets, changes, strict=True)]
+            with torch.no_grad(), self.precision:
+                drawn.append(generator(z, pitch[None], velocity[None], h, fitted)[:, 0].float())
+        return torch.cat(drawn)
 
     @torch.inference_mode()
     def vocode(self, mels: Tensor, pitches: Tensor) -> Tensor:

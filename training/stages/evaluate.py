@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,10 @@ class EvaluateConfig:
 
     pairs: int = 1000
     """Source and target notes for MSE and Fréchet distance."""
+    fitted_sources: int = 60
+    """Of those, sources that the model is also fitted to."""
+    fit_steps: int = 5
+    """Steps of fitting."""
     pitch_sources: int = 120
     """Sources rendered at every interval for the pitch accuracy."""
     rival_pairs: int = 280
@@ -187,6 +191,7 @@ class Evaluation:
                 measure="MSE to the true note at another pitch, GANStrument / HyperGANStrument",
                 value=f"{cross_plain:.4f} / {cross_refined:.4f}",
             ),
+            *self._fitted(indices, same, cross),
             Row(
                 measure="Fréchet distance, GANStrument / HyperGANStrument",
                 value=f"{far_plain:.3f} / {far_refined:.3f}",
@@ -196,6 +201,27 @@ class Evaluation:
                 value=f"{far_ratio:.3f}", bar="≤ 0.65", is_met=far_ratio <= 0.65,
             ),
         ]  # fmt: skip
+
+    def _fitted(self, indices: NDArray[np.int64], same: _Drawn, cross: _Drawn) -> Iterator[Row]:
+        """What fitting makes of the first pairs."""
+        steps = self.config.fit_steps
+        chosen = slice(self.config.fitted_sources)
+        for name, column, drawn in (("reconstruction", 0, same), ("at another pitch", 1, cross)):
+            pairs = indices[chosen]
+            targets = pairs[:, column]
+            fitted = self.bench.draw_fitted(
+                pairs[:, 0],
+                torch.from_numpy(self.split.midi_pitch[targets]),
+                torch.from_numpy(self.split.velocity[targets]),
+                steps,
+            )
+            true = drawn.true[chosen]
+            plain, refined = (_mse(mels[chosen], true) for mels in (drawn.plain, drawn.refined))
+            yield Row(
+                measure=f"MSE, {name}, ÷ GANStrument's: HyperGANStrument / fitted by {steps} steps "
+                f"({len(pairs)})",
+                value=f"{refined / plain:.3f} / {_mse(fitted, true) / plain:.3f}",
+            )
 
     def pitch_accuracy(self) -> list[Row]:
         """Row 2: the judge on rendered notes, across ±24 semitones."""

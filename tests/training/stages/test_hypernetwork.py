@@ -111,7 +111,7 @@ def test_a_bundle_whose_hypernetwork_reads_mels_is_measured_but_not_played(
     parts = {name: getattr(networks, name) for name in pipeline.NETWORK_NAMES}
     save_model(path, parts, (), torch.zeros(0, 32), {"licence": "none"})
     mel_bench = Workbench(load_model(path), bench.judge, bench.split)
-    evaluate(mel_bench, EvaluateConfig(pairs=8, pitch_sources=2), tmp_path)
+    evaluate(mel_bench, EvaluateConfig(pairs=8, pitch_sources=2, fitted_sources=2), tmp_path)
     printed = capsys.readouterr().out
     assert "reconstruction MSE" in printed
     assert "pitch accuracy" in printed
