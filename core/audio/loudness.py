@@ -16,6 +16,8 @@ from scipy.signal import sosfilt
 
 BLOCK_S = 0.4
 """Length of a momentary block, seconds."""
+HOPS_PER_BLOCK = 400
+"""Places in the time of a block at which another begins: every millisecond."""
 HEADROOM_DB = 6.0
 """How far below its source's loudness at -1 dBFS a note is played, so that keys whose peaks stand
 out more than the source's reach the same loudness."""
@@ -34,10 +36,13 @@ def momentary_loudness_db(samples: NDArray[np.floating], sample_rate: int) -> fl
         sample_rate: Hz.
     """
     weighted = sosfilt(_k_weighting(sample_rate), samples.astype(np.float64), axis=-1)
-    power = np.einsum("ct,ct->t", weighted, weighted) / len(weighted)
-    block = round(BLOCK_S * sample_rate)
-    total = np.concatenate([[0.0], np.cumsum(np.pad(power, (0, max(0, block - len(power)))))])
-    loudest = float(np.max(total[block:] - total[:-block])) / block
+    energy = np.einsum("ct,ct->t", weighted, weighted) / len(weighted)
+    hop = max(1, round(BLOCK_S * sample_rate / HOPS_PER_BLOCK))
+    hops = max(HOPS_PER_BLOCK, math.ceil(len(energy) / hop))
+    energies = np.pad(energy, (0, hops * hop - len(energy))).reshape(hops, hop).sum(axis=1)
+    total = np.concatenate([[0.0], np.cumsum(energies)])
+    loudest = float(np.max(total[HOPS_PER_BLOCK:] - total[:-HOPS_PER_BLOCK]))
+    loudest /= HOPS_PER_BLOCK * hop
     return 10.0 * math.log10(loudest) + CALIBRATION_DB if loudest > 1e-12 else SILENCE_DB
 
 
