@@ -411,7 +411,9 @@ class RenderService:
     def _wait_for_work(self) -> bool:
         """Sleep until there is something to do; False when the service closes."""
         with self._changed:
-            is_idle = not self._has_work()
+            target = self._target
+            waits = target is not None and bool(target.pending)  # for the pad to rest
+            is_idle = not (waits or self._has_work())
         if is_idle:
             self._say(replace(self._status, state=ServiceState.IDLE, pending=0))
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from core.audio.files import AudioClip
-from core.checkpoint import named_tensors, save_checkpoint
+from core.checkpoint import load_checkpoint, named_tensors, save_checkpoint
 from core.errors import CoreError, ParameterError
 from core.hypernetwork import MELS
 from core.inference.carry_over import body_share, carry_over_of
@@ -57,9 +57,13 @@ def test_carry_over_needs_another_note() -> None:
 
 @pytest.fixture
 def run_with_generator(debug_config: RunConfig, tmp_path: Path) -> Path:
-    """A run folder that holds an untrained f and G as if trained."""
+    """A run folder that holds an untrained f, G and D as if trained."""
     networks = pipeline.Networks(debug_config.model, seed=5)
-    trained = {"features": networks.features, "generator": networks.generator}
+    trained = {
+        "features": networks.features,
+        "generator": networks.generator,
+        "discriminator": networks.discriminator,
+    }
     weights = tmp_path / "generator" / "weights.safetensors"
     weights.parent.mkdir()
     save_checkpoint(weights, named_tensors(trained, torch.float32), {"kind": "weights"})
@@ -95,6 +99,24 @@ def test_each_recipe_steps_and_moves_its_weights(
         if not torch.equal(value, fresh[name])
     }
     assert moved == {"shared", "blocks"} | ({"encoder"} if variant == "mels" else set())
+
+
+def test_d_may_join_from_the_first_step_as_the_generator_left_it(
+    debug_config: RunConfig, run_with_generator: Path
+) -> None:
+    recipe = dataclasses.replace(
+        debug_config.hypernetwork, steps=1, timbres_per_batch=2, adversarial_weight=1.0
+    )
+    config = dataclasses.replace(debug_config, hypernetwork=recipe)
+    pipeline.run_stage("hypernetwork", config, run_with_generator, minutes=None, resume=False)
+    weights = load_checkpoint(run_with_generator / "hypernetwork" / "weights.safetensors")
+    start, other = (
+        pipeline.Networks(config.model, seed=seed).discriminator.state_dict()["head.weight"]
+        for seed in (5, config.seed)
+    )
+    after = weights.tensors["discriminator.head.weight"]
+    assert not torch.equal(after, start)  # it was trained
+    assert (after - start).abs().max() < 0.01 < (after - other).abs().max()
 
 
 def test_a_bundle_whose_hypernetwork_reads_mels_is_measured_but_not_played(
