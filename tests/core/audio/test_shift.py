@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from core.audio.shift import shift_pitch
 from core.errors import ParameterError
+from tests.helpers.signals import harmonic_tone
 
 RATE = 44100
 
@@ -40,6 +41,27 @@ def test_onset_and_length_stay(semitones: float) -> None:
     shifted = shift_pitch(click, RATE, semitones)
     assert len(shifted) == len(click)
     assert abs(int(np.abs(shifted).argmax()) - 20000) <= 441
+
+
+@pytest.mark.parametrize("semitones", [-12.0, -7.0, -3.0, 3.0, 7.0, 12.0])
+def test_attacks_stay_sharp(semitones: float) -> None:
+    onset = 441
+    samples = np.zeros(RATE, np.float32)
+    samples[onset:] = harmonic_tone(220.0, (RATE - onset) / RATE, decay_s=0.3)[: RATE - onset]
+    shifted = shift_pitch(samples, RATE, semitones)
+    attack = shifted[: onset + 2646]
+    early = attack[: onset - 265]  # 6 ms before it
+    assert np.square(early).sum() < 1e-3 * np.square(attack).sum()
+    for start in range(onset, onset + 1764, 441):
+        levels = [np.square(each[start : start + 441]).mean() for each in (samples, shifted)]
+        assert abs(10.0 * np.log10(levels[1] / levels[0])) < 1.5
+    assert (
+        np.abs(np.diff(shifted)).max() < 3.0 * np.abs(np.diff(samples)).max()
+    )  # nor do they click
+
+
+def test_silence_stays_silence() -> None:
+    assert not shift_pitch(np.zeros(8192, np.float32), RATE, 5.0).any()
 
 
 def test_no_shift_is_the_recording_itself() -> None:
