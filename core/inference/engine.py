@@ -32,6 +32,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from core.audio.attack import attack_power, restore_attack
 from core.audio.files import AudioClip
 from core.audio.loudness import HEADROOM_DB, momentary_loudness_db
 from core.audio.pitch import estimate_root
@@ -87,6 +88,7 @@ class _Refined:
     h: Tensor  # [1, H]
     weight_offsets: tuple[Tensor, ...]  # Δ times the strength asked for
     carry_overs: tuple[CarryOver, ...]  # of the mix's timbres
+    attack: NDArray[np.float64]  # how its power begins, see core.audio.attack
 
 
 class _RecentlyUsed(Generic[EntryT]):
@@ -445,6 +447,7 @@ class SynthesisEngine:
                 h=normalize_2nd_moment(sum_weighted([s.h for s in sources], mix.weights)),
                 weight_offsets=tuple(sum_weighted(layer, mix.weights) for layer in offsets),
                 carry_overs=tuple(chain.from_iterable(s.carry_overs for s in sources)),
+                attack=np.average([s.attack for s in sources], axis=0, weights=mix.weights),
             )
 
         return self._kept.get(key, blend)
@@ -463,6 +466,7 @@ class SynthesisEngine:
                 h=h,
                 weight_offsets=offsets,
                 carry_overs=(carry_over_of(source, drawn),),
+                attack=attack_power(timbre.samples, self.sample_rate),
             )
 
         return self._kept.get(key, refine)
@@ -518,7 +522,14 @@ class SynthesisEngine:
         longest = max(lengths[note] for note in notes)
         matchings = DRAFT_MATCHINGS if request.is_draft else MATCHINGS
         audio = self._vocoder.render(mels, pitches, sources, longest, matchings).cpu().numpy()
-        return [samples[: lengths[note]] for note, samples in zip(notes, audio, strict=True)]
+        cut = [samples[: lengths[note]] for note, samples in zip(notes, audio, strict=True)]
+        if request.original_range == 0.0:
+            return cut
+        attacks = [self._refine(request.mix.at(note), request.refinement).attack for note in notes]
+        return [
+            restore_attack(samples, attack, self.sample_rate)
+            for samples, attack in zip(cut, attacks, strict=True)
+        ]
 
     def _length_samples(self, request: RenderRequest, note: int) -> int:
         """A recording keeps its length; what is drawn is as long as what it is drawn from."""

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from core.audio.attack import attack_power
 from core.audio.files import AudioClip
 from core.errors import ParameterError
 from core.inference.engine import SynthesisEngine
@@ -104,9 +105,26 @@ def test_beyond_the_range_the_recording_still_brings_a_note_nearer_to_the_truth(
     assert distances[1] < 0.8 * distances[0]
 
 
+def test_a_rendered_note_begins_as_its_recording_does(
+    engine: SynthesisEngine, pluck: Timbre
+) -> None:
+    request = request_of(pluck, ROOT + 12)
+    ours, alone = (
+        sound_of(engine, each) for each in (request, replace(request, original_range=0.0))
+    )
+    wanted = attack_power(pluck.samples, RATE)
+
+    def distance_db(sound: Samples) -> float:
+        found = attack_power(sound, RATE)
+        both = [10.0 * np.log10(each[:1764] / each.sum() + 1e-9) for each in (found, wanted)]
+        return float(np.abs(both[0] - both[1]).mean())
+
+    assert distance_db(ours) < 0.5 * distance_db(alone)
+
+
 def test_range_nought_is_the_model_alone(engine: SynthesisEngine, pluck: Timbre) -> None:
     alone = replace(request_of(pluck, ROOT), original_range=0.0)
-    silent = replace(pluck, samples=np.zeros(0, np.float32))
+    silent = replace(pluck, samples=np.zeros(0, np.float32), content_hash="no recording")
     np.testing.assert_array_equal(
         sound_of(engine, alone), sound_of(engine, request_of(silent, ROOT))
     )
