@@ -99,23 +99,25 @@ class Workbench:
 
     @torch.inference_mode(False)  # fitting takes gradients
     def draw_fitted(
-        self, sources: NDArray[np.int64], pitches: Tensor, velocities: Tensor, steps: int
-    ) -> Tensor:
+        self,
+        sources: NDArray[np.int64],
+        targets: Sequence[tuple[Tensor, Tensor]],
+        steps: int,
+    ) -> list[Tensor]:
         """The same by the refined generator fitted to each recording (core/inference/fitting.py).
 
         Args:
             sources: Indices of the recordings, [N].
-            pitches: MIDI notes wanted, [N].
-            velocities: Of the notes wanted, [N].
+            targets: MIDI notes wanted and their velocities, [N] each; each source is fitted once.
             steps: Steps of fitting.
 
         Returns:
-            Mels, [N, M, F].
+            Mels of each of the targets, [N, M, F].
         """
         generator = self.model.generator
         z = torch.zeros(1, generator.config.z_dim)
-        drawn = []
-        for index, pitch, velocity in zip(sources, pitches, velocities, strict=True):
+        drawn: list[list[Tensor]] = [[] for _ in targets]
+        for place, index in enumerate(sources):
             source = self.split.batch(np.array([index]))
             h = self.features(source.mel).clone()
             with torch.no_grad(), self.precision:
@@ -126,9 +128,11 @@ class Workbench:
                 steps=steps, precision=lambda: self.precision,
             )  # fmt: skip
             fitted = [offset + change for offset, change in zip(offsets, changes, strict=True)]
-            with torch.no_grad(), self.precision:
-                drawn.append(generator(z, pitch[None], velocity[None], h, fitted)[:, 0].float())
-        return torch.cat(drawn)
+            for mels, (pitches, velocities) in zip(drawn, targets, strict=True):
+                wanted = pitches[place][None], velocities[place][None]
+                with torch.no_grad(), self.precision:
+                    mels.append(generator(z, *wanted, h, fitted)[:, 0].float())
+        return [torch.cat(mels) for mels in drawn]
 
     @torch.inference_mode()
     def vocode(self, mels: Tensor, pitches: Tensor) -> Tensor:

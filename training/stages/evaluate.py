@@ -206,21 +206,22 @@ class Evaluation:
         """What fitting makes of the first pairs."""
         steps = self.config.fit_steps
         chosen = slice(self.config.fitted_sources)
-        for name, column, drawn in (("reconstruction", 0, same), ("at another pitch", 1, cross)):
-            pairs = indices[chosen]
-            targets = pairs[:, column]
-            fitted = self.bench.draw_fitted(
-                pairs[:, 0],
-                torch.from_numpy(self.split.midi_pitch[targets]),
-                torch.from_numpy(self.split.velocity[targets]),
-                steps,
-            )
+        pairs = indices[chosen]
+        targets = [
+            (torch.from_numpy(self.split.midi_pitch[i]), torch.from_numpy(self.split.velocity[i]))
+            for i in pairs.T
+        ]
+        fitted = self.bench.draw_fitted(pairs[:, 0], targets, steps)
+        names = ("reconstruction", "at another pitch")
+        for name, drawn, mels in zip(names, (same, cross), fitted, strict=True):
             true = drawn.true[chosen]
-            plain, refined = (_mse(mels[chosen], true) for mels in (drawn.plain, drawn.refined))
+            plain, refined, closer = (
+                _mse(each, true) for each in (drawn.plain[chosen], drawn.refined[chosen], mels)
+            )
             yield Row(
                 measure=f"MSE, {name}, ÷ GANStrument's: HyperGANStrument / fitted by {steps} steps "
                 f"({len(pairs)})",
-                value=f"{refined / plain:.3f} / {_mse(fitted, true) / plain:.3f}",
+                value=f"{refined / plain:.3f} / {closer / plain:.3f}",
             )
 
     def pitch_accuracy(self) -> list[Row]:
