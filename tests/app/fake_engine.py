@@ -28,7 +28,7 @@ class FakeEngine:
         self.fits: list[int] = []
         self.loaded: list[tuple[Path | None, str]] = []
         self.before_note: Callable[[int], None] = lambda note: None
-        self.before_fit: Callable[[], None] = lambda: None
+        self.before_step: Callable[[threading.Event | None], None] = lambda cancel: None
 
     def load(
         self,
@@ -66,12 +66,14 @@ class FakeEngine:
         cancel: threading.Event | None = None,
     ) -> Timbre:
         self.fits.append(steps)
-        self.before_fit()
-        if cancel is not None and cancel.is_set():
-            raise RenderCancelled("Fitting was cancelled.")
-        if progress is not None:
-            progress(steps, steps)
-        return replace(timbre, fitted=(np.ones((1, 1), np.float32),))
+        for step in range(steps):
+            self.before_step(cancel)
+            if cancel is not None and cancel.is_set():
+                raise RenderCancelled("Fitting was cancelled.")
+            if progress is not None:
+                progress(step + 1, steps)
+        content_hash = f"{timbre.content_hash[:40]} fitted {steps}"
+        return replace(timbre, content_hash=content_hash, fitted=(np.ones((1, 1), np.float32),))
 
     def nearest_instruments(self, timbre: Timbre, count: int = 3) -> list[tuple[str, float]]:
         return [("glockenspiel", 0.91), ("celesta", 0.8), ("vibraphone", 0.7)][:count]

@@ -102,7 +102,7 @@ def test_samples_are_fitted_before_they_are_rendered(
 
 
 def test_a_signal_cancels_a_fit(engine: FakeEngine, bell: Path, tmp_path: Path) -> None:
-    engine.before_fit = lambda: os.kill(os.getpid(), signal.SIGINT)
+    engine.before_step = lambda cancel: os.kill(os.getpid(), signal.SIGINT)
     out = tmp_path / "out"
     assert main(f"render {bell} --fit 7 --notes 60 --out {out}".split()) == 1
     assert engine.requests == []

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
 
@@ -15,7 +14,7 @@ from app.models import edits
 from app.models.session import Source
 from app.views.keys import Hand
 from app.views.source_control import FIT_STEPS
-from core.errors import DeviceError, RenderCancelled
+from core.errors import DeviceError
 from core.inference.request import Timbre
 from tests.app.program import WAIT_MS, MixEngine, Program, write_tone
 
@@ -28,29 +27,20 @@ class FittingEngine(MixEngine):
         self.steps = threading.Semaphore(0)
         self.is_free = True
         self.failure: Exception | None = None
+        self.before_step = self._wait
 
-    def fit(
-        self,
-        timbre: Timbre,
-        *,
-        steps: int,
-        progress: Callable[[int, int], None] | None = None,
-        cancel: threading.Event | None = None,
-    ) -> Timbre:
-        assert progress is not None
-        assert cancel is not None
-        self.fits.append(steps)
+    def fit(self, timbre: Timbre, **how: Any) -> Timbre:
+        assert how["progress"] is not None
+        assert how["cancel"] is not None
+        return super().fit(timbre, **how)
+
+    def _wait(self, cancel: threading.Event | None) -> None:
         if self.failure is not None:
             raise self.failure
-        for step in range(steps):
-            while not self.is_free and not self.steps.acquire(timeout=0.01):
-                if cancel.is_set():
-                    break
+        assert cancel is not None
+        while not self.is_free and not self.steps.acquire(timeout=0.01):
             if cancel.is_set():
-                raise RenderCancelled("Fitting was cancelled.")
-            progress(step + 1, steps)
-        content_hash = f"{timbre.content_hash[:40]} fitted {steps}"
-        return replace(timbre, content_hash=content_hash, fitted=(np.ones((1, 1), np.float32),))
+                return
 
 
 class Studio(Program):
