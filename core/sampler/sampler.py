@@ -17,6 +17,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -428,13 +429,14 @@ class Sampler:
 
     def _switches(self, fade_frames: float) -> Iterable[_Event]:
         """Events for all keys whose last note would now be played from another recording."""
+        likeness = cache(self._likeness)  # many keys may share a recording
         for key, velocity in enumerate(self._velocities):
             if velocity:
                 recording = self._map.choose(key, velocity, self._turns[key] - 1)
                 before = self._playing[key]
                 if recording != before:
                     self._playing[key] = recording
-                    values = (fade_frames, self._likeness(before, recording), 0.0, 0.0)
+                    values = (fade_frames, likeness(before, recording), 0.0, 0.0)
                     yield _Event(EventKind.SWITCH, key, recording, values)
 
     def _likeness(self, one: int, other: int) -> float:
