@@ -22,6 +22,7 @@ from core.errors import ParameterError
 from core.mel import MelConfig
 from core.nn.layers import Conv2dLayer, FullyConnectedLayer
 from core.nn.ops import check_shape, downsample_2x, normalize_2nd_moment
+from core.nn.time_grid import TimeGrid
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,6 +33,8 @@ class FeatureExtractorConfig:
     """Width H of the features."""
     channels: tuple[int, ...] = (32, 64, 128, 192, 256)
     """Channels after each halving."""
+    n_cells: int | None = None
+    """Columns that are read, see core/nn/time_grid.py; None reads every frame."""
 
 
 class ResidualBlock(nn.Module):
@@ -68,6 +71,7 @@ class FeatureExtractor(nn.Module):
         self.config = config
         self.mel = mel
         widths = config.channels
+        self.time = TimeGrid(mel.n_frames, config.n_cells)
         self.stem = Conv2dLayer(1, widths[0], 5, stride=2)
         self.blocks = nn.Sequential(*(ResidualBlock(i, o) for i, o in pairwise(widths)))
         bands = mel.n_mels >> len(widths)
@@ -79,8 +83,8 @@ class FeatureExtractor(nn.Module):
         """Timbre features.
 
         Args:
-            mel: Normalised log-mels, [B, 1, M, F]; F is a multiple of 32 at the default depth
-                (one halving for each entry of ``channels``).
+            mel: Normalised log-mels, [B, 1, M, F]; where every frame is read, any F that is a
+                multiple of 32 at the default depth (one halving for each entry of ``channels``).
 
         Returns:
             [B, H], unit mean square per row, float32.
@@ -88,7 +92,9 @@ class FeatureExtractor(nn.Module):
         Raises:
             ParameterError: Another shape.
         """
-        check_shape(mel, [None, 1, self.mel.n_mels, None], "Mel")
+        n_frames = None if self.time.is_identity else self.mel.n_frames
+        check_shape(mel, [None, 1, self.mel.n_mels, n_frames], "Mel")
+        mel = self.time.pool(mel)
         step = 1 << len(self.config.channels)
         if mel.shape[3] == 0 or mel.shape[3] % step:
             raise ParameterError(

@@ -5,9 +5,10 @@ and GANStrument (arXiv 2211.05385, section 2): x̂ = G(z, p, h; θ). Weight offs
 hypernetwork refine θ for a timbre: θ · (1 + Δ) (HyperGANStrument, arXiv 2401.04558, section 3).
 
 Deviations: see core/nn/layers.py; velocity is a second condition beside the pitch; the layout of the
-pitch along the mel axis enters every layer (core/nn/pitch_layout.py).
+pitch along the mel axis enters every layer (core/nn/pitch_layout.py); columns are cells of time, short in
+the attack and longer after it (core/nn/time_grid.py).
 
-Shape legend: B batch, Z/W/H latent, style and feature widths, M mel bands, F frames,
+Shape legend: B batch, Z/W/H latent, style and feature widths, M mel bands, F frames, C cells of time,
 T timbres with K notes each (B = T · K, notes of a timbre next to each other).
 """
 
@@ -26,11 +27,14 @@ from core.mel import MelConfig
 from core.nn.layers import FullyConnectedLayer, LayerSpec, SynthesisLayer, ToMelLayer
 from core.nn.ops import check_shape, normalize_2nd_moment, upsample_2x
 from core.nn.pitch_layout import LAYOUT_CHANNELS, PitchLayout
+from core.nn.time_grid import TimeGrid
 
 PITCH_HARMONICS = 4
 """Pairs of sine and cosine that encode the pitch for the mapping network."""
 CONDITION_DIM = 2 + 2 * PITCH_HARMONICS
 """Width of the encoded pitch and velocity."""
+MIDDLE_VELOCITY = 64.0
+"""Velocity that is encoded as 0."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,6 +53,10 @@ class GeneratorConfig:
     """Channels at each resolution, from the coarsest (M / 32 bands) to the full one."""
     use_layout: bool = True
     """Give every layer the layout of the pitch; False is the paper's generator."""
+    use_velocity: bool = True
+    """Render soft and loud notes apart; False is the paper's generator."""
+    n_cells: int | None = None
+    """Columns that are drawn, see core/nn/time_grid.py; None draws every frame."""
 
     def __post_init__(self) -> None:
         if len(self.channels) < 2:
@@ -115,12 +123,13 @@ class SynthesisNetwork(nn.Module):
     def __init__(self, config: GeneratorConfig, mel: MelConfig) -> None:
         super().__init__()
         doublings = len(config.channels) - 1
-        if mel.n_mels % 2**doublings or mel.n_frames % 2**doublings:
+        n_cells = mel.n_frames if config.n_cells is None else config.n_cells
+        if mel.n_mels % 2**doublings or n_cells % 2**doublings:
             raise ParameterError(
-                f"A {mel.n_mels}x{mel.n_frames} mel cannot be halved {doublings} times; "
+                f"A {mel.n_mels}x{n_cells} mel cannot be halved {doublings} times; "
                 "use fewer resolutions."
             )
-        base = (mel.n_mels >> doublings, mel.n_frames >> doublings)
+        base = (mel.n_mels >> doublings, n_cells >> doublings)
         self.constant = nn.Parameter(torch.randn(config.channels[0], *base))
         layout_channels = LAYOUT_CHANNELS if config.use_layout else 0
         self.layers = nn.ModuleList()
@@ -152,7 +161,7 @@ class SynthesisNetwork(nn.Module):
             weight_offsets: One [T, O, I] or None for each of ``layer_specs``, or None for all.
 
         Returns:
-            Log-mels [B, 1, M, F], float32.
+            Log-mels in cells of time, [B, 1, M, C], float32.
         """
         levels = len(self.outputs)
         offsets = weight_offsets if weight_offsets is not None else [None] * len(self.layer_specs)
@@ -201,6 +210,7 @@ class Generator(nn.Module):
         self.mapping = MappingNetwork(config)
         self.synthesis = SynthesisNetwork(config, mel)
         self.layout = PitchLayout(mel)
+        self.time = TimeGrid(mel.n_frames, config.n_cells)
 
     @property
     def layer_specs(self) -> tuple[LayerSpec, ...]:
@@ -214,6 +224,8 @@ class Generator(nn.Module):
         velocity: Tensor,
         h: Tensor,
         weight_offsets: Sequence[Tensor | None] | None = None,
+        *,
+        in_cells: bool = False,
     ) -> Tensor:
         """Render notes.
 
@@ -223,13 +235,16 @@ class Generator(nn.Module):
             velocity: MIDI velocities, [B].
             h: Timbre features, [B, H].
             weight_offsets: See :meth:`SynthesisNetwork.forward`.
+            in_cells: Return the cells of time that are drawn instead of frames.
 
         Returns:
-            Normalised log-mels [B, 1, M, F].
+            Normalised log-mels [B, 1, M, F]; [B, 1, M, C] in cells.
         """
         check_shape(z, [None, self.config.z_dim], "z")
         check_shape(h, [z.shape[0], self.config.h_dim], "Timbre features")
+        if not self.config.use_velocity:
+            velocity = torch.full_like(velocity, MIDDLE_VELOCITY)
         w = self.mapping(z, encode_condition(midi_pitch, velocity), h)
         layout = self.layout(midi_pitch) if self.config.use_layout else None
-        mel: Tensor = self.synthesis(w, layout, weight_offsets)
-        return mel
+        cells: Tensor = self.synthesis(w, layout, weight_offsets)
+        return cells if in_cells else self.time.expand(cells)

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from core.generator import Generator, encode_condition, layout_pyramid
+from core.generator import MIDDLE_VELOCITY, Generator, encode_condition, layout_pyramid
 from core.nn.layers import FullyConnectedLayer, SynthesisLayer, ToMelLayer
 from core.nn.ops import (
     ACTIVATION_GAIN,
@@ -56,6 +56,8 @@ class FoldedGenerator:
     def __init__(self, generator: Generator, dtype: torch.dtype) -> None:
         self._dtype = dtype
         self._layout = generator.layout if generator.config.use_layout else None
+        self._time = generator.time
+        self._use_velocity = generator.config.use_velocity
         mapping, synthesis = generator.mapping, generator.synthesis
         self._inputs = [
             _folded([layer]) for layer in (mapping.z_layer, mapping.c_layer, mapping.h_layer)
@@ -133,9 +135,11 @@ class FoldedGenerator:
             h: Timbre features, [B, H].
             weights: The timbre's.
         """
+        if not self._use_velocity:
+            velocity = torch.full_like(velocity, MIDDLE_VELOCITY)
         w = self._map(z, encode_condition(midi_pitch, velocity), h)
         layout = None if self._layout is None else self._layout(midi_pitch)
-        return self._synthesize(w, layout, weights)
+        return self._time.expand(self._synthesize(w, layout, weights))
 
     def _map(self, z: Tensor, condition: Tensor, h: Tensor) -> Tensor:
         """Styles [B, W], see ``core.generator.MappingNetwork``."""
@@ -149,7 +153,7 @@ class FoldedGenerator:
         return w
 
     def _synthesize(self, w: Tensor, layout: Tensor | None, weights: FoldedWeights) -> Tensor:
-        """[B, W] and [B, C, M] to [B, M, F], see ``core.generator.SynthesisNetwork``."""
+        """[B, W] and [B, C, M] to cells [B, M, F], see ``core.generator.SynthesisNetwork``."""
         styles = iter(torch.split(functional.linear(w, *self._styles), self._style_widths, dim=1))
         pyramid: Sequence[Tensor | None] = [None] * len(weights.outputs)
         if layout is not None:
