@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from core.audio.signal import at_full_level, to_mono
+from core.audio.loudness import reference_gain
+from core.audio.signal import to_mono
 from core.mel import MelConfig, MelSpectrogram
 
 
 class NoteMel:
-    """The spectrogram of a note, at a peak of 1 as every source's is.
+    """The spectrogram of a note, at the reference loudness as every source's is.
 
     Args:
         sample_rate: Of the notes, Hz.
@@ -27,6 +28,7 @@ class NoteMel:
     @torch.inference_mode()
     def __call__(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """Audio [C, T] to its normalised log-mel [M, F]; what is longer than a window is cut."""
-        mono = at_full_level(to_mono(samples)[: self.config.n_samples])
+        mono = to_mono(samples)[: self.config.n_samples]
+        mono = mono * np.float32(reference_gain(mono, self.config.sample_rate))
         mel: NDArray[np.float32] = self._spectrogram(torch.from_numpy(mono)[None])[0].numpy()
         return mel

@@ -17,6 +17,8 @@ from core.inference.request import MAX_ORIGINAL_RANGE
 
 DICE_VARIATION = 0.4
 """Where the dice find no variation, they start with so much."""
+RANGE_STEPS = 2
+"""Places of the recording's slider in a semitone."""
 _SEEDS = 1 << 31
 
 
@@ -43,10 +45,11 @@ class SoundPanel(QWidget):
             percent,
         )  # fmt: skip
         self.original_range = ParameterSlider(
-            "Recording", ("model", "original"), 0, round(MAX_ORIGINAL_RANGE),
+            "Recording", ("model", "original"), 0, round(RANGE_STEPS * MAX_ORIGINAL_RANGE),
             "How far from its root a single source, or a note of one instrument, is played by the\n"
-            "recording itself, shifted; beyond, the model takes over",
-            lambda semitones: f"±{semitones}",
+            "recording itself, shifted; beyond, the recording is given the colour that the model\n"
+            "draws. At ±0 the model plays alone",
+            lambda steps: f"±{steps / RANGE_STEPS:g}",
         )  # fmt: skip
         self.carry_over = ParameterSlider(
             "Body", ("none", "full"), 0, 100,
@@ -86,7 +89,7 @@ class SoundPanel(QWidget):
         """Show settings; tells nobody."""
         self._sound = sound
         self.refinement.set_value(round(100 * sound.refinement))
-        self.original_range.set_value(round(sound.original_range))
+        self.original_range.set_value(round(RANGE_STEPS * sound.original_range))
         self.carry_over.set_value(round(100 * sound.carry_over))
         self.velocity.set_value(sound.velocity)
         self.variation.set_value(round(100 * sound.variation))
@@ -105,7 +108,11 @@ class SoundPanel(QWidget):
     def _connect(self) -> None:
         for name, slider, change in (
             ("refinement", self.refinement, lambda s, v: replace(s, refinement=v / 100)),
-            ("original_range", self.original_range, lambda s, v: replace(s, original_range=v)),
+            (
+                "original_range",
+                self.original_range,
+                lambda s, v: replace(s, original_range=v / RANGE_STEPS),
+            ),
             ("carry_over", self.carry_over, lambda s, v: replace(s, carry_over=v / 100)),
             ("velocity", self.velocity, lambda s, v: replace(s, velocity=v)),
             ("variation", self.variation, lambda s, v: replace(s, variation=v / 100)),

@@ -21,6 +21,9 @@ HOPS_PER_BLOCK = 400
 HEADROOM_DB = 6.0
 """How far below its source's loudness at -1 dBFS a note is played, so that keys whose peaks stand
 out more than the source's reach the same loudness."""
+REFERENCE_DB = -14.0
+"""Loudness at which the networks look at a note, LUFS: near that of a median note whose peak is 1. By
+loudness, not by peak: a true note's peak cannot be foretold from another note of its instrument."""
 SILENCE_DB = -120.0
 """Loudness of digital silence."""
 CALIBRATION_DB = -0.691
@@ -44,6 +47,17 @@ def momentary_loudness_db(samples: NDArray[np.floating], sample_rate: int) -> fl
     loudest = float(np.max(total[HOPS_PER_BLOCK:] - total[:-HOPS_PER_BLOCK]))
     loudest /= HOPS_PER_BLOCK * hop
     return 10.0 * math.log10(loudest) + CALIBRATION_DB if loudest > 1e-12 else SILENCE_DB
+
+
+def reference_gain(samples: NDArray[np.floating], sample_rate: int) -> float:
+    """Linear gain that brings a note [T] to REFERENCE_DB; 1 for silence.
+
+    Args:
+        samples: One channel, [T].
+        sample_rate: Hz.
+    """
+    loudness_db = momentary_loudness_db(samples[None], sample_rate)
+    return 1.0 if loudness_db == SILENCE_DB else 10.0 ** ((REFERENCE_DB - loudness_db) / 20.0)
 
 
 @lru_cache(maxsize=8)

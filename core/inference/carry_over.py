@@ -17,10 +17,9 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
+from core.inference.smoothing import smoothing
 from core.mel import MelConfig, band_edges_hz, hz_to_mel
 
 BODY_BANDS = 8.0
@@ -65,31 +64,17 @@ def carry_over_of(source: Tensor, drawn: Tensor) -> CarryOver:
     """
     missed = source - drawn
     body = body_of(missed)
-    partials = (missed - body) @ _smoothing(missed.shape[1], PARTIALS_FRAMES, missed.device).T
+    partials = (missed - body) @ smoothing(missed.shape[1], PARTIALS_FRAMES, missed.device).T
     return CarryOver(body=body, partials=partials)
 
 
 def body_of(missed: Tensor) -> Tensor:
     """The smooth part of what the model missed, with gradients, [..., M, F]."""
     bands, frames = (
-        _smoothing(size, sigma, missed.device)
+        smoothing(size, sigma, missed.device)
         for size, sigma in zip(missed.shape[-2:], (BODY_BANDS, BODY_FRAMES), strict=True)
     )
     return bands @ missed @ frames.T
-
-
-def _smoothing(size: int, sigma: float, device: torch.device) -> Tensor:
-    """A Gaussian filter along one axis as a matrix, [N, N]."""
-    return torch.from_numpy(_gaussian(size, sigma)).to(device)
-
-
-@lru_cache(maxsize=8)
-def _gaussian(size: int, sigma: float) -> NDArray[np.float32]:
-    # A linear filter is the matrix that it makes of the identity.
-    matrix: NDArray[np.float32] = gaussian_filter1d(
-        np.eye(size, dtype=np.float32), sigma, 0, mode="nearest"
-    )
-    return matrix
 
 
 def body_share(semitones: float) -> float:

@@ -34,7 +34,7 @@ from torch import Tensor
 
 from core.audio.attack import attack_power, restore_attack
 from core.audio.files import AudioClip
-from core.audio.loudness import HEADROOM_DB, momentary_loudness_db
+from core.audio.loudness import HEADROOM_DB, momentary_loudness_db, reference_gain
 from core.audio.pitch import estimate_root
 from core.audio.signal import PRE_ROLL_S, fade, isolate_note
 from core.device import cpu_has_fast_bfloat16, is_out_of_memory, resolve_device
@@ -45,7 +45,12 @@ from core.inference.folded_generator import FoldedGenerator, FoldedWeights
 from core.inference.folded_vocoder import DRAFT_MATCHINGS, MATCHINGS, FoldedVocoder
 from core.inference.memory import keep_freed_memory
 from core.inference.model import Model, load_model
-from core.inference.original import plays_recording, recording_at, recording_share
+from core.inference.original import (
+    is_shiftable,
+    plays_recording,
+    recording_at,
+    recording_share,
+)
 from core.inference.request import (
     MAX_FIT_STEPS,
     SOURCE_VELOCITY,
@@ -68,8 +73,8 @@ REFINED_KEPT = 16
 """Refined timbres and mixes kept (about 2 MB each)."""
 SOURCES_KEPT = 4
 """Notes whose sources the vocoder keeps (4 MB each): a hand's."""
-RECORDINGS_KEPT = 512
-"""Mels of shifted recordings kept (64 KiB each, in half precision)."""
+RECORDINGS_KEPT = 96
+"""Shifted recordings kept with their mels (580 KiB each)."""
 LEAST_WEIGHT = 0.02
 """Sources with less of a mix lend it no recording: nobody would hear them."""
 WEIGHTS_KEPT = 4
@@ -89,6 +94,14 @@ class _Refined:
     weight_offsets: tuple[Tensor, ...]  # Δ times the strength asked for
     carry_overs: tuple[CarryOver, ...]  # of the mix's timbres
     attack: NDArray[np.float64]  # how its power begins, see core.audio.attack
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Recording:
+    """A source's recording at another note, at the reference loudness."""
+
+    samples: Tensor  # [T] of a whole window
+    mel: Tensor  # [M, F], in half precision
 
 
 class _RecentlyUsed(Generic[EntryT]):
@@ -148,7 +161,7 @@ class SynthesisEngine:
         self._kept: _RecentlyUsed[_Refined] = _RecentlyUsed(REFINED_KEPT)
         self._weights_kept: _RecentlyUsed[FoldedWeights] = _RecentlyUsed(WEIGHTS_KEPT)
         self._sources_kept: _RecentlyUsed[Tensor] = _RecentlyUsed(SOURCES_KEPT)
-        self._recordings_kept: _RecentlyUsed[Tensor] = _RecentlyUsed(RECORDINGS_KEPT)
+        self._recordings_kept: _RecentlyUsed[_Recording] = _RecentlyUsed(RECORDINGS_KEPT)
         self._place(device)
 
     @classmethod
@@ -209,7 +222,7 @@ class SynthesisEngine:
         root_pitch = estimate.midi_pitch if root is None else float(root)
         padded = np.zeros(mel_config.n_samples, np.float32)
         padded[: len(note.samples)] = note.samples[: mel_config.n_samples]
-        mel = self._mel(torch.from_numpy(padded)[None])[0]
+        mel = self._mel(self._at_reference(padded)[None])[0]
         h = self._attempt(lambda: self._features(mel[None]))[0]
         digest = hashlib.sha256(padded.tobytes())
         digest.update(f"{root_pitch:.6f} {self._model.content_hash}".encode())
@@ -521,7 +534,9 @@ class SynthesisEngine:
         sources = kept[0] if len(kept) == 1 else torch.cat(kept, dim=1)  # 4 MB a note
         longest = max(lengths[note] for note in notes)
         matchings = DRAFT_MATCHINGS if request.is_draft else MATCHINGS
-        audio = self._vocoder.render(mels, pitches, sources, longest, matchings).cpu().numpy()
+        carriers = self._carriers(request, notes)
+        rendered = self._vocoder.render(mels, pitches, sources, longest, matchings, carriers)
+        audio = rendered.cpu().numpy()
         cut = [samples[: lengths[note]] for note, samples in zip(notes, audio, strict=True)]
         if request.original_range == 0.0:
             return cut
@@ -603,20 +618,48 @@ class SynthesisEngine:
                 share = recording_share(note - timbre.root_pitch, request.original_range, mel)
                 if not share.any():
                     continue
-                shifted = self._recordings_kept.get(
-                    f"{timbre.content_hash} {note}", partial(self._recorded_mel, timbre, note)
-                )
                 gain = torch.from_numpy(weight * share).to(self._device)
-                missing[index] += gain * (shifted - drawn[index].clamp_min(-1.0))
+                recorded = self._recording(timbre, note).mel
+                missing[index] += gain * (recorded - drawn[index].clamp_min(-1.0))
         return missing
 
-    def _recorded_mel(self, timbre: Timbre, note: int) -> Tensor:
-        """Mel [M, F] of a source's recording at another note."""
-        recording = recording_at(timbre, note, self.sample_rate)
-        padded = np.zeros((1, self._model.mel.n_samples), np.float32)
-        padded[0, : len(recording)] = recording
-        mel: Tensor = self._mel(torch.from_numpy(padded))[0].to(self._device, torch.float16)
-        return mel
+    def _carriers(self, request: RenderRequest, notes: Sequence[int]) -> Tensor | None:
+        """Recordings that notes are made of, [B, T]; None where the model alone is asked for.
+
+        Those of a mix are summed with the roots of their weights, as independent sounds are.
+        """
+        if request.original_range == 0.0 or request.variation > 0.0:
+            return None
+        carriers = []
+        for note in notes:
+            mix = request.mix.at(note)
+            recordings = [
+                (self._recording(timbre, note).samples, weight**0.5)
+                for timbre, weight in zip(mix.timbres, mix.weights, strict=True)
+                if weight >= LEAST_WEIGHT and is_shiftable(timbre, note)
+            ]
+            if recordings:
+                carriers.append(sum_weighted(*zip(*recordings, strict=True)))
+            else:  # nothing to carry it: the vocoder fills in where a recording holds nothing
+                carriers.append(torch.zeros(self._model.mel.n_samples, device=self._device))
+        return torch.stack(carriers)
+
+    def _recording(self, timbre: Timbre, note: int) -> _Recording:
+        def shift() -> _Recording:
+            recording = recording_at(timbre, note, self.sample_rate)
+            padded = np.zeros(self._model.mel.n_samples, np.float32)
+            padded[: len(recording)] = recording
+            samples = self._at_reference(padded)
+            return _Recording(
+                samples=samples.to(self._device),
+                mel=self._mel(samples[None])[0].to(self._device, torch.float16),
+            )
+
+        return self._recordings_kept.get(f"{timbre.content_hash} {note}", shift)
+
+    def _at_reference(self, note: NDArray[np.float32]) -> Tensor:
+        """A note [T] at the loudness that the networks know notes at."""
+        return torch.from_numpy(note * np.float32(reference_gain(note, self.sample_rate)))
 
 
 def sum_weighted(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:

@@ -29,6 +29,12 @@ MATCHINGS = 3
 """How often a note is brought nearer to its mel: its spectrum once, then what sounds of it."""
 DRAFT_MATCHINGS = 1
 """The same for a draft."""
+CARRIER_FRAMES = 6.0
+"""Width (σ) of the Gaussian that the gains of a recording are smoothed with along time, frames: it
+keeps its own attack, beating and breath."""
+
+SMOOTHING_REACH = 4
+"""Widths (σ) to either side that a Gaussian's matrix reaches."""
 
 Layer = tuple[Tensor, Tensor]
 """Weight and bias of a linear layer."""
@@ -108,6 +114,7 @@ class FoldedVocoder:
         sources: Tensor,
         n_samples: int,
         matchings: int = MATCHINGS,
+        carriers: Tensor | None = None,
     ) -> Tensor:
         """The first samples of notes, [B, n_samples].
 
@@ -117,22 +124,50 @@ class FoldedVocoder:
             sources: Of these notes, [2, B, F, K].
             n_samples: How many are wanted, up to F · hop.
             matchings: How often a note is brought nearer to its mel; 0 is the network alone.
+            carriers: Recordings at these notes, [B, F · hop], that are brought to the mels in place
+                of the network's sound as far as gains can bring them there; None is the network
+                alone.
         """
         hop, n_fft = self._mel.hop_length, self._mel.n_fft
         overlapping = math.ceil(n_fft / 2 / hop)
         # Every matching spoils the frames that hear the cut end.
         wanted = math.ceil(n_samples / hop) + overlapping * (1 + 2 * matchings)
+        if carriers is not None:
+            wanted += SMOOTHING_REACH * math.ceil(CARRIER_FRAMES) * (1 + matchings)
         frames = min(mel.shape[2], wanted)
         heard = mel[:, :, : wanted + self._reach].transpose(1, 2)
         harmonic, noisy = (part[:, :frames] for part in self._filters(heard, midi_pitch))
         spectrum = harmonic.mul_(sources[0, :, :frames])
         spectrum += sources[1, :, :frames] * noisy
         heard = heard[:, :frames]
+        if carriers is not None:
+            carried = self._stft(carriers[:, : (frames - 1) * hop + 1])
+            return self._carry(carried, spectrum, heard, matchings)[:, :n_samples]
         for matching in range(matchings):
             if matching > 0:
                 spectrum = self._stft(self._istft(spectrum))[:, :frames]
             spectrum = self._matcher.match(spectrum, heard)
         return self._istft(spectrum)[:, :n_samples]
+
+    def _carry(self, carried: Tensor, drawn: Tensor, mel: Tensor, matchings: int) -> Tensor:
+        """Recordings brought to mels, with the network's sound where they lack much.
+
+        Args:
+            carried: Spectra of the recordings, [B, F, K].
+            drawn: Spectra of the network, [B, F, K]; they are used up.
+            mel: Mels wanted, [B, F, M].
+            matchings: How often the recordings are brought nearer to their mels.
+
+        Returns:
+            [B, F · hop].
+        """
+        share = self._matcher.share(carried, mel)
+        drawn = self._matcher.match(drawn, mel).mul_((1.0 - share).sqrt_())
+        spectrum = self._matcher.match(carried, mel, CARRIER_FRAMES).mul_(share.sqrt_()).add_(drawn)
+        for _ in range(matchings - 1):
+            spectrum = self._stft(self._istft(spectrum))[:, : mel.shape[1]]
+            spectrum = self._matcher.match(spectrum, mel, CARRIER_FRAMES)
+        return self._istft(spectrum)
 
     def _filters(self, mel: Tensor, midi_pitch: Tensor) -> tuple[Tensor, Tensor]:
         """[B, F, M] to harmonic (complex) and noise filter [B, F, K], see ``Vocoder.filters``."""

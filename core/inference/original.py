@@ -1,10 +1,11 @@
-"""The recording itself near its root, the model far from it.
+"""The recording in every note: itself at its root, the carrier of the model's colour beyond.
 
-A recording shifted by a few semitones is nearer to the true note than anything the model draws, and
-its attack is the real one; an octave away its partials and formants are wrong. So the keys around the
-root of a single source, or of each note of one instrument, play the recording, shifted; beyond, its
-spectrum is blended into the model's with a share that falls with distance and towards the treble, is
-larger in the attack, and ends where the recording has nothing to tell.
+A recording shifted by more than a semitone or two has the wrong colour, for its formants moved along,
+but its attack, beating, vibrato and breath are real. So the keys at the root of a single source, or
+of each note of one instrument, play the recording, shifted; beyond, the shifted recording is brought
+to the mel that the model draws (core/inference/folded_vocoder.py). That mel has a share of the
+recording's own, which falls with distance and towards the treble, is larger in the attack, and ends
+where the recording has nothing to tell.
 
 Figures, on the validation split, are in training/README.md.
 
@@ -24,9 +25,9 @@ from core.mel import MelConfig, band_edges_hz
 SHARE_BY_DISTANCE = ((0.0, 1.0), (17.0, 1.0), (34.0, 0.5), (41.0, 0.0))
 """How much of its share a shifted recording has left, by semitones beyond the range, straight lines
 between."""
-LOWEST_SHARE, HIGHEST_SHARE = 0.65, 0.3
+LOWEST_SHARE, HIGHEST_SHARE = 0.26, 0.12
 """Its share in the lowest and in the highest mel band, a straight line between."""
-ATTACK_SHARE = 0.9
+ATTACK_SHARE = 0.36
 """Its share at the onset."""
 ATTACK_S = 0.1
 """Time in which the attack's share has fallen to 1/e of what it is above the later one, seconds."""
@@ -80,6 +81,11 @@ def _falling(
     """1 below two frequencies, 0 above them, a straight line over the octaves between."""
     falling: NDArray[np.float64] = np.interp(np.log2(frequency_hz), np.log2(ends_hz), (1.0, 0.0))
     return falling
+
+
+def is_shiftable(timbre: Timbre, note: int) -> bool:
+    """Whether a source has a recording that can be shifted as far as a note."""
+    return bool(timbre.samples.size) and abs(note - timbre.root_pitch) <= MAX_SHIFT
 
 
 def recording_at(timbre: Timbre, note: int, sample_rate: int) -> NDArray[np.float32]:

@@ -16,9 +16,9 @@ from core.errors import ParameterError
 
 SOURCE_VELOCITY = 100
 """MIDI velocity at which every source is taken to be played."""
-ORIGINAL_RANGE = 7.0
-"""Semitones around its root in which a recording, shifted, is nearer to the true note than the
-model is: measured on the validation split, see training/README.md."""
+ORIGINAL_RANGE = 0.5
+"""Semitones around its root in which a recording is left as it is, but for its pitch: from the first
+key beside it on, the model's colour is nearer to the true note (training/README.md)."""
 MAX_ORIGINAL_RANGE = 24.0
 MAX_FIT_STEPS = 200
 """Most steps of fitting the model to a recording."""
@@ -149,8 +149,8 @@ class RenderSettings:
     """How much of what the model missed in the source is added back, 0–2."""
     original_range: float = ORIGINAL_RANGE
     """Semitones around the root, 0–24, in which keys of a single source, or of the nearest note of
-    one instrument, are the recording itself, shifted; beyond them its spectrum fades into the
-    model's. 0 is the model alone."""
+    one instrument, are the recording itself, shifted; beyond them it is brought to the colour that
+    the model draws. 0 is the model alone."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.velocity <= 127:

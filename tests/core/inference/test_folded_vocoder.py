@@ -96,3 +96,68 @@ def test_it_comes_nearer_to_its_mel_than_the_network_alone() -> None:
     distances = [float((mel_of(sound) - wanted).square().mean()) for sound in (alone, *matched)]
     assert distances == sorted(distances, reverse=True)
     assert distances[-1] < 0.25 * distances[0]
+
+
+@pytest.fixture(scope="module")
+def beating() -> Tensor:
+    """A recording of three tones, two of which beat six times a second, [1, T]."""
+    time_s = torch.arange(MEL.n_samples) / MEL.sample_rate
+    tones = [torch.sin(2 * torch.pi * f * time_s) for f in (440.0, 446.0, 1320.0)]
+    return (0.2 * torch.stack(tones).sum(dim=0))[None]
+
+
+def carried(folded: FoldedVocoder, carrier: Tensor, mel: Tensor, n_samples: int) -> Tensor:
+    pitch = torch.tensor([69.0])
+    sources = folded.sources(pitch, torch.randn(1, MEL.n_samples))
+    return folded.render(mel, pitch, sources, n_samples, MATCHINGS, carrier)
+
+
+def test_a_recording_whose_mel_is_wanted_stays_what_it_is(beating: Tensor) -> None:
+    wanted = MelSpectrogram(MEL)(beating)
+    ours = carried(FoldedVocoder(trained(), torch.float32), beating, wanted, MEL.n_samples)
+    inner = slice(4096, MEL.n_samples - 4096)
+    assert distance(ours[:, inner], beating[:, inner]) < 0.05
+
+
+def test_a_recording_gets_the_colour_wanted_and_keeps_its_beating(beating: Tensor) -> None:
+    own = MelSpectrogram(MEL)(beating)
+    tilt = torch.linspace(0.0, -0.5, MEL.n_mels)[:, None]  # 20 dB darker at the top
+    # What a model draws is still.
+    smooth = (own.mean(dim=2, keepdim=True) + tilt).expand(-1, -1, FRAMES)
+    ours = carried(FoldedVocoder(trained(), torch.float32), beating, smooth, MEL.n_samples)
+    heard = MelSpectrogram(MEL)(ours)
+    inner = slice(10, FRAMES - 10)
+    loud = own[0, :, inner].mean(dim=1) > -0.2
+    level = (heard - smooth)[0, loud, inner].mean(dim=1)
+    assert float(level.abs().max()) * MEL.db_per_unit < 1.5
+    steps = [mel[0, loud, inner].diff(dim=1).abs().mean() for mel in (heard, own)]
+    assert 0.8 < float(steps[0] / steps[1]) < 1.2
+
+
+def test_where_a_recording_holds_nothing_the_network_sounds(beating: Tensor) -> None:
+    folded = FoldedVocoder(trained(), torch.float32)
+    mel = (torch.rand(1, MEL.n_mels, 1) * 0.2 - 0.3).expand(-1, -1, FRAMES)
+    noise = torch.randn(1, MEL.n_samples)
+    pitch = torch.tensor([69.0])
+    sources = folded.sources(pitch, noise)
+    silent = torch.zeros_like(beating)
+    ours = folded.render(mel, pitch, sources, MEL.n_samples, MATCHINGS, silent)
+    difference = (MelSpectrogram(MEL)(ours) - mel)[..., 4:-4].abs().mean()
+    assert float(difference) * MEL.db_per_unit < 6.0
+    alone = folded.render(mel, pitch, sources, MEL.n_samples, MATCHINGS)
+    inner = slice(4096, MEL.n_samples - 4096)
+    together = torch.nn.functional.cosine_similarity(ours[:, inner], alone[:, inner])
+    assert float(together) > 0.9
+
+
+@pytest.mark.parametrize("n_samples", [512, 9000])
+def test_a_shorter_carried_note_is_the_start_of_a_longer_one(
+    n_samples: int, beating: Tensor
+) -> None:
+    folded = FoldedVocoder(trained(), torch.float32)
+    wanted = MelSpectrogram(MEL)(beating) - 0.1
+    torch.manual_seed(0)
+    whole = carried(folded, beating, wanted, MEL.n_samples)[:, :n_samples]
+    torch.manual_seed(0)
+    short = carried(folded, beating, wanted, n_samples)
+    torch.testing.assert_close(short, whole, atol=1e-4, rtol=0)

@@ -78,31 +78,21 @@ def test_keys_near_the_root_are_the_recording_at_their_own_pitch(
     assert abs(cents[np.argmax(levels)]) <= 1.0
 
 
-def test_beyond_the_range_the_recording_still_brings_a_note_nearer_to_the_truth(
+def test_a_carried_note_has_the_colour_that_is_drawn(
     engine: SynthesisEngine, pluck: Timbre
 ) -> None:
-    true = harmonic_tone(220.0 * 2 ** (10 / 12), 2.0, decay_s=0.8)
-    truth = engine.analyze(
-        AudioClip(samples=true[None], sample_rate=RATE, name="true"), root=ROOT + 10
-    ).mel
-    distances = [
-        np.sqrt(
-            np.mean(
-                (
-                    mel_of(
-                        sound_of(
-                            engine,
-                            replace(request_of(pluck, ROOT + 10), original_range=semitones),
-                        )
-                    )
-                    - truth
-                )
-                ** 2
-            )
-        )
-        for semitones in (0.0, 7.0)
-    ]
-    assert distances[1] < 0.8 * distances[0]
+    # The model alone is brought to the drawn mel exactly; the carrier comes as near as smooth gains
+    # can bring it, much nearer than the shifted recording is by itself.
+    def levels(sound: Samples) -> NDArray[np.float32]:
+        return mel_of(sound)[:, 20:100].mean(axis=1)
+
+    request = request_of(pluck, ROOT + 12)
+    wanted = levels(sound_of(engine, replace(request, original_range=0.0)))
+    carried = levels(sound_of(engine, request))
+    shifted = levels(sound_of(engine, replace(request, original_range=24.0)))
+    heard = wanted > wanted.max() - 1.5
+    gaps = [np.std((each - wanted)[heard]) for each in (carried, shifted)]
+    assert gaps[0] < 0.5 * gaps[1]
 
 
 def test_a_rendered_note_begins_as_its_recording_does(
@@ -125,8 +115,10 @@ def test_a_rendered_note_begins_as_its_recording_does(
 def test_range_nought_is_the_model_alone(engine: SynthesisEngine, pluck: Timbre) -> None:
     alone = replace(request_of(pluck, ROOT), original_range=0.0)
     silent = replace(pluck, samples=np.zeros(0, np.float32), content_hash="no recording")
-    np.testing.assert_array_equal(
-        sound_of(engine, alone), sound_of(engine, request_of(silent, ROOT))
+    without = replace(request_of(silent, ROOT), original_range=0.0)
+    np.testing.assert_array_equal(sound_of(engine, alone), sound_of(engine, without))
+    assert not np.allclose(
+        sound_of(engine, alone), sound_of(engine, request_of(pluck, ROOT)), atol=0.01
     )
 
 
@@ -197,7 +189,7 @@ def test_shifted_down_a_recording_has_no_say_where_it_holds_nothing() -> None:
     centres_hz = band_edges_hz(MEL)[1:-1]
     share = recording_share(-12.0, 7.0, MEL)
     assert share[centres_hz > 7_000].max() == 0.0
-    assert share[centres_hz < 3_000].min() > 0.3
+    assert share[centres_hz < 3_000].min() > 0.15
 
 
 @pytest.mark.parametrize("semitones", [-1.0, 25.0, float("nan")])
