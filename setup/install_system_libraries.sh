@@ -5,7 +5,8 @@
 #   judges  for training and tests: FluidSynth and a small soundfont; Rubber Band, the rival in the
 #           tables; Polyphone, a reader of our exports; libatomic for the SFZ player; PulseAudio and
 #           Xvfb, a sound card and a display for machines without
-#   corpus  the large soundfonts of the full training corpus (350 MB)
+#   corpus  the large soundfonts of the full training corpus (350 MB) and the synthesizers whose
+#           presets are played for it
 # On Debian and its kin missing packages are installed with apt, elsewhere they are named.
 set -eu
 
@@ -32,7 +33,10 @@ case $what in
         packages="fluidsynth libatomic1 libfluidsynth3 opl3-soundfont polyphone pulseaudio
             pulseaudio-utils rubberband-cli xauth xvfb"
         ;;
-    corpus) packages="fluid-soundfont-gm musescore-general-soundfont-lossless opl3-soundfont" ;;
+    corpus)
+        packages="fluid-soundfont-gm musescore-general-soundfont-lossless opl3-soundfont
+            amsynth whysynth yoshimi-data zynaddsubfx-data zynaddsubfx-dssi"
+        ;;
     *) echo "Unknown set of packages '$what'; use base, judges or corpus." >&2; exit 2 ;;
 esac
 
