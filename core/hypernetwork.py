@@ -6,7 +6,9 @@ refinement block per modulated layer; the generator's weights become θ · (1 + 
 an ablation that the studies run and the engine refuses.
 
 Deviations: Δ of a layer is a product of two thin matrices (rank given in the config) instead of a
-full one, which keeps H a few million parameters; all modulated layers get offsets, the outputs too.
+full one, which keeps H a few million parameters; all modulated layers get offsets, the outputs too. H
+may also read a pitch-free code of what the first rendering missed (core/inference/miss.py), and predict
+gates for what of the recording goes along to other notes (core/inference/gates.py).
 
 Shape legend: T timbres, H feature width, M mel bands, F frames, C channels, O/I channels of a layer,
 R rank.
@@ -18,6 +20,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -47,6 +50,10 @@ class HypernetworkConfig:
     """Rank R of a layer's offsets."""
     input: str = FEATURES
     """What H reads of the source and of its first rendering: ``features``, or ``mels`` (ablation)."""
+    miss_dim: int = 0
+    """Width of the code of what the first rendering missed; 0 reads none (the paper)."""
+    gate_count: int = 0
+    """Gates predicted for each timbre; 0 predicts none (the paper)."""
     encoder_channels: tuple[int, ...] = (32, 64, 96, 128, 192)
     """Channels of the encoder of mels after each halving."""
 
@@ -62,6 +69,15 @@ class HypernetworkConfig:
     def reads_mels(self) -> bool:
         """Whether H reads mels in place of features."""
         return self.input == MELS
+
+
+class Refinement(NamedTuple):
+    """What H predicts of some timbres; a tuple, so that Fabric's wrapper can look through it."""
+
+    offsets: list[Tensor]
+    """Δ [T, O, I] for each modulated layer; weights become θ · (1 + Δ)."""
+    gates: Tensor
+    """Unbounded gates, [T, gate_count]."""
 
 
 class RefinementBlock(nn.Module):
@@ -127,6 +143,7 @@ class Hypernetwork(nn.Module):
         self.config = config
         self.encoder = MelEncoder(config.encoder_channels) if config.reads_mels else None
         width = 3 * config.h_dim if self.encoder is None else self.encoder.width
+        width += config.miss_dim
         widths = [width] + [config.hidden_dim] * config.hidden_layers
         self.shared = nn.Sequential(
             *(FullyConnectedLayer(i, o, activation=True) for i, o in pairwise(widths))
@@ -134,16 +151,20 @@ class Hypernetwork(nn.Module):
         self.blocks = nn.ModuleList(
             RefinementBlock(spec, config.hidden_dim, config.rank) for spec in layer_specs
         )
+        self.gates: FullyConnectedLayer | None = None
+        if config.gate_count:
+            self.gates = FullyConnectedLayer(config.hidden_dim, config.gate_count, weight_std=0.0)
 
-    def forward(self, source: Tensor, initial: Tensor) -> list[Tensor]:
-        """Weight offsets for each timbre.
+    def forward(self, source: Tensor, initial: Tensor, miss: Tensor | None = None) -> Refinement:
+        """Weight offsets, and gates, for each timbre.
 
         Args:
             source: Features h of the sound wanted, [T, H]; its mel [T, 1, M, F] where H reads mels.
             initial: The same of the first, unrefined rendering.
+            miss: Code of what that rendering missed, [T, miss_dim]; None where H reads none.
 
         Returns:
-            One Δ [T, O, I] for each modulated layer; weights become θ · (1 + Δ).
+            Offsets of every modulated layer, and the gates.
 
         Raises:
             ParameterError: Other shapes, e.g. features for a hypernetwork that reads mels.
@@ -156,5 +177,11 @@ class Hypernetwork(nn.Module):
             check_shape(source, [None, 1, None, None], "Mel of the source")
             check_shape(initial, list(source.shape), "Mel of the first rendering")
             read = self.encoder(source, initial)
+        if self.config.miss_dim:
+            if miss is None:
+                raise ParameterError("The hypernetwork reads what was missed; give its code.")
+            check_shape(miss, [len(source), self.config.miss_dim], "Code of what was missed")
+            read = torch.cat([read, miss.to(read.dtype)], dim=1)
         hidden = self.shared(read)
-        return [block(hidden) for block in self.blocks]
+        gates = hidden.new_zeros(len(hidden), 0) if self.gates is None else self.gates(hidden)
+        return Refinement(offsets=[block(hidden) for block in self.blocks], gates=gates)

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from core.inference.gates import NoteGates
 from core.inference.smoothing import smoothing
 from core.mel import MelConfig, band_edges_hz, hz_to_mel
 
@@ -28,9 +29,9 @@ BODY_FRAMES = 3.0
 """Its width (σ) along time, frames."""
 PARTIALS_FRAMES = 1.0
 """Width (σ) of the Gaussian along time that the partials are smoothed with, frames."""
-BODY_BY_DISTANCE = ((6.0, 1.0), (18.0, 0.5))
+BODY_BY_DISTANCE = ((0.0, 1.0), (2.0, 0.6), (14.0, 0.6), (18.0, 0.5), (24.0, 0.4), (36.0, 0.25))
 """Share of the body by semitones from the source, straight lines between."""
-PARTIALS_BY_DISTANCE = ((0.0, 1.0), (5.0, 1.0), (9.0, 0.6), (20.0, 0.5), (27.0, 0.25), (40.0, 0.0))
+PARTIALS_BY_DISTANCE = ((0.0, 1.0), (2.0, 0.35), (8.0, 0.2), (12.0, 0.12), (18.0, 0.08), (24.0, 0.0))
 """Share of the partials by semitones from the source, straight lines between."""
 
 
@@ -43,16 +44,19 @@ class CarryOver:
     partials: Tensor
     """[M, F], at the source's own pitch."""
 
-    def at(self, semitones: float, mel: MelConfig) -> Tensor:
+    def at(self, semitones: float, mel: MelConfig, gates: NoteGates | None = None) -> Tensor:
         """What a note gets of it, [M, F].
 
         Args:
             semitones: From the source to the note.
             mel: Geometry.
+            gates: The timbre's own factors on the laws; None leaves them as they are.
         """
-        carried = body_share(semitones) * self.body
-        share = partials_share(semitones)
-        return carried if share == 0.0 else carried + share * moved(self.partials, semitones, mel)
+        body: float | Tensor = body_share(semitones)
+        partials: float | Tensor = partials_share(semitones)
+        if gates is not None:
+            body, partials = body * gates.body, partials * gates.partials
+        return body * self.body + partials * moved(self.partials, semitones, mel)
 
 
 def carry_over_of(source: Tensor, drawn: Tensor) -> CarryOver:

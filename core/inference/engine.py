@@ -43,7 +43,9 @@ from core.inference.carry_over import CarryOver, carry_over_of
 from core.inference.fitting import fit_offsets
 from core.inference.folded_generator import FoldedGenerator, FoldedWeights
 from core.inference.folded_vocoder import DRAFT_MATCHINGS, MATCHINGS, FoldedVocoder
+from core.inference.gates import GATE_COUNT, GATE_SHAPE, NoteGates, gates_at
 from core.inference.memory import keep_freed_memory
+from core.inference.miss import MISS_DIM, miss_code
 from core.inference.model import Model, load_model
 from core.inference.original import (
     is_shiftable,
@@ -92,6 +94,7 @@ class _Refined:
     key: str
     h: Tensor  # [1, H]
     weight_offsets: tuple[Tensor, ...]  # Δ times the strength asked for
+    gates: tuple[Tensor, ...]  # of the mix's timbres, likewise; none where H predicts none
     carry_overs: tuple[CarryOver, ...]  # of the mix's timbres
     attack: NDArray[np.float64]  # how its power begins, see core.audio.attack
 
@@ -141,7 +144,8 @@ class SynthesisEngine:
         on_message: Told about fallbacks, one sentence each.
 
     Raises:
-        CheckpointError: The hypernetwork reads mels: the program's own reads features.
+        CheckpointError: The hypernetwork reads mels, where the program's own reads features, or
+            speaks of other gates.
     """
 
     def __init__(
@@ -150,13 +154,20 @@ class SynthesisEngine:
         device: torch.device,
         on_message: Callable[[str], None] | None = None,
     ) -> None:
-        if model.hypernetwork.config.reads_mels:
+        config = model.hypernetwork.config
+        if config.miss_dim not in (0, MISS_DIM) or config.gate_count not in (0, GATE_COUNT):
+            raise CheckpointError(
+                f"The bundle's hypernetwork reads {config.miss_dim} values of what was missed and "
+                f"predicts {config.gate_count} gates; this program knows {MISS_DIM} and {GATE_COUNT}."
+            )
+        if config.reads_mels:
             raise CheckpointError(
                 "The bundle's hypernetwork reads mels, which only the studies can run; "
                 "use one whose hypernetwork reads features."
             )
         self._model = model
         self._say = on_message if on_message is not None else lambda message: None
+        self._reads_miss = model.hypernetwork.config.miss_dim > 0
         self._mel = MelSpectrogram(model.mel)
         self._kept: _RecentlyUsed[_Refined] = _RecentlyUsed(REFINED_KEPT)
         self._weights_kept: _RecentlyUsed[FoldedWeights] = _RecentlyUsed(WEIGHTS_KEPT)
@@ -433,18 +444,22 @@ class SynthesisEngine:
             weights,
         )
 
-    def _offsets(
-        self, h: Tensor, pitch: float, strength: float, fitted: Sequence[NDArray[np.float32]]
-    ) -> tuple[Tensor, ...]:
-        """Weight offsets of a timbre [1, H] whose source lies at `pitch`, with what was fitted."""
-        initial = self._draw(h, [pitch], SOURCE_VELOCITY, self._plain_weights)
+    def _predict(
+        self, timbre: Timbre, h: Tensor, strength: float
+    ) -> tuple[tuple[Tensor, ...], Tensor]:
+        """Weight offsets of a timbre [1, H], with what was fitted, and its gates [1, gates]."""
+        initial = self._draw(h, [timbre.root_pitch], SOURCE_VELOCITY, self._plain_weights)
         h_init = self._features(initial)
+        source = torch.from_numpy(timbre.mel)[None].to(self._device)
+        pitch = torch.tensor([timbre.root_pitch], device=self._device)
+        miss = miss_code(source, initial, pitch, self._model.mel) if self._reads_miss else None
         with self._precision():
-            offsets = self._model.hypernetwork(h, h_init)
-        if fitted:
-            changes = [torch.from_numpy(change).to(self._device) for change in fitted]
+            predicted = self._model.hypernetwork(h, h_init, miss)
+        offsets = predicted.offsets
+        if timbre.fitted:
+            changes = [torch.from_numpy(change).to(self._device) for change in timbre.fitted]
             offsets = [one + change for one, change in zip(offsets, changes, strict=True)]
-        return tuple(offset * strength for offset in offsets)
+        return tuple(offset * strength for offset in offsets), predicted.gates * strength
 
     def _refine(self, mix: TimbreMix, strength: float) -> _Refined:
         """The refined mix; it and each of its timbres are refined once and then kept."""
@@ -459,6 +474,7 @@ class SynthesisEngine:
                 key=key,
                 h=normalize_2nd_moment(sum_weighted([s.h for s in sources], mix.weights)),
                 weight_offsets=tuple(sum_weighted(layer, mix.weights) for layer in offsets),
+                gates=tuple(chain.from_iterable(s.gates for s in sources)),
                 carry_overs=tuple(chain.from_iterable(s.carry_overs for s in sources)),
                 attack=np.average([s.attack for s in sources], axis=0, weights=mix.weights),
             )
@@ -470,7 +486,7 @@ class SynthesisEngine:
 
         def refine() -> _Refined:
             h = torch.from_numpy(timbre.features)[None].to(self._device)
-            offsets = self._offsets(h, timbre.root_pitch, strength, timbre.fitted)
+            offsets, gates = self._predict(timbre, h, strength)
             weights = self._weights_kept.get(key, lambda: self._generator.fold(offsets))
             drawn = self._draw(h, [timbre.root_pitch], SOURCE_VELOCITY, weights)[0]
             source = torch.from_numpy(timbre.mel).to(self._device)
@@ -478,6 +494,7 @@ class SynthesisEngine:
                 key=key,
                 h=h,
                 weight_offsets=offsets,
+                gates=(gates.reshape(GATE_SHAPE),) if gates.numel() else (),
                 carry_overs=(carry_over_of(source, drawn),),
                 attack=attack_power(timbre.samples, self.sample_rate),
             )
@@ -494,7 +511,7 @@ class SynthesisEngine:
         """What brings the model nearer to a timbre: Δ [O, I] of each layer."""
         with torch.inference_mode():
             h = torch.from_numpy(timbre.features)[None].to(self._device)
-            offsets = self._offsets(h, timbre.root_pitch, 1.0, timbre.fitted)
+            offsets, _ = self._predict(timbre, h, 1.0)
         # Tensors made in inference mode cannot take part in gradients, their copies can.
         return fit_offsets(
             self._model.generator,
@@ -575,7 +592,7 @@ class SynthesisEngine:
         weights = self._weights_kept.get(
             refined.key, lambda: self._generator.fold(refined.weight_offsets)
         )
-        carried = self._carried(request, notes, refined.carry_overs)
+        carried = self._carried(request, notes, refined)
         generator = torch.Generator().manual_seed(request.seed % 2**63)
         z = torch.randn(1, self._model.generator.config.z_dim, generator=generator)
         z = z * request.variation
@@ -585,12 +602,10 @@ class SynthesisEngine:
             if request.velocity != SOURCE_VELOCITY or request.variation > 0.0:
                 # What the recording is beside the model is known at its own velocity only.
                 plain = self._draw(refined.h, notes, float(SOURCE_VELOCITY), weights) + carried
-            mels = mels + self._missing(request, notes, plain)
+            mels = mels + self._missing(request, notes, plain, refined)
         return mels.clamp_min_(-1.0)
 
-    def _carried(
-        self, request: RenderRequest, notes: Sequence[int], carry_overs: Sequence[CarryOver]
-    ) -> Tensor:
+    def _carried(self, request: RenderRequest, notes: Sequence[int], refined: _Refined) -> Tensor:
         """What notes get of the carry-over of the mix's timbres, [B, M, F]."""
         mix, mel = request.mix, self._model.mel
         strengths = [request.carry_over * weight for weight in mix.weights]
@@ -598,8 +613,12 @@ class SynthesisEngine:
             [
                 sum_weighted(
                     [
-                        each.at(note - timbre.root_pitch, mel)
-                        for each, timbre in zip(carry_overs, mix.timbres, strict=True)
+                        each.at(
+                            note - timbre.root_pitch, mel, self._gates(refined, index, note, mix)
+                        )
+                        for index, (each, timbre) in enumerate(
+                            zip(refined.carry_overs, mix.timbres, strict=True)
+                        )
                     ],
                     strengths,
                 )
@@ -607,11 +626,20 @@ class SynthesisEngine:
             ]
         )
 
-    def _missing(self, request: RenderRequest, notes: Sequence[int], drawn: Tensor) -> Tensor:
+    def _gates(self, refined: _Refined, index: int, note: int, mix: TimbreMix) -> NoteGates | None:
+        """Factors of a mix's timbre for a note; None where H predicts none."""
+        if not refined.gates:
+            return None
+        semitones = note - mix.timbres[index].root_pitch
+        return gates_at(refined.gates[index], semitones, self._model.mel.n_mels)
+
+    def _missing(
+        self, request: RenderRequest, notes: Sequence[int], drawn: Tensor, refined: _Refined
+    ) -> Tensor:
         """What brings drawn mels [B, M, F] nearer to the sources' shifted recordings."""
         mix, mel = request.mix, self._model.mel
         missing = torch.zeros_like(drawn)
-        for timbre, weight in zip(mix.timbres, mix.weights, strict=True):
+        for place, (timbre, weight) in enumerate(zip(mix.timbres, mix.weights, strict=True)):
             if weight < LEAST_WEIGHT or not timbre.samples.size:
                 continue
             for index, note in enumerate(notes):
@@ -619,6 +647,9 @@ class SynthesisEngine:
                 if not share.any():
                     continue
                 gain = torch.from_numpy(weight * share).to(self._device)
+                gates = self._gates(refined, place, note, mix)
+                if gates is not None:
+                    gain = (gain * gates.recording).clamp_max(weight)
                 recorded = self._recording(timbre, note).mel
                 missing[index] += gain * (recorded - drawn[index].clamp_min(-1.0))
         return missing

@@ -9,11 +9,11 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 
-@lru_cache(maxsize=32)
 def smoothing(size: int, sigma: float, device: torch.device) -> Tensor:
     """The filter as a matrix [N, N], float32; the ends are repeated outwards.
 
@@ -22,6 +22,14 @@ def smoothing(size: int, sigma: float, device: torch.device) -> Tensor:
         sigma: Width of the Gaussian, places.
         device: Where the matrix lies.
     """
+    # Arrays are kept, not tensors: one made in inference mode could take part in no gradient.
+    return torch.from_numpy(_gaussian(size, sigma)).to(device)
+
+
+@lru_cache(maxsize=32)
+def _gaussian(size: int, sigma: float) -> NDArray[np.float32]:
     # A linear filter is the matrix that it makes of the identity.
-    matrix = gaussian_filter1d(np.eye(size, dtype=np.float32), sigma, 0, mode="nearest")
-    return torch.from_numpy(matrix).to(device)
+    matrix: NDArray[np.float32] = gaussian_filter1d(
+        np.eye(size, dtype=np.float32), sigma, 0, mode="nearest"
+    )
+    return matrix

@@ -284,7 +284,7 @@ def test_a_mix_of_one_sound_alone_is_that_sound(studio: Studio) -> None:
 
 def test_a_draft_has_the_phases_of_its_note(studio: Studio) -> None:
     """So that a crossfade from one to the other is not heard."""
-    request = request_of(studio.pad, 60)
+    request = request_of(studio.pad, round(studio.pad.root_pitch))
     note, draft = (
         studio.engine.render(each).regions[0].samples[0]
         for each in (request, replace(request, is_draft=True))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from core.inference.folded_vocoder import MATCHINGS, FoldedVocoder
+from core.inference.folded_vocoder import DRAFT_MATCHINGS, MATCHINGS, FoldedVocoder
 from core.mel import MelConfig, MelSpectrogram
 from core.vocoder import Vocoder
 from tests.helpers.tiny_models import TINY_VOCODER
@@ -161,3 +161,16 @@ def test_a_shorter_carried_note_is_the_start_of_a_longer_one(
     torch.manual_seed(0)
     short = carried(folded, beating, wanted, n_samples)
     torch.testing.assert_close(short, whole, atol=1e-4, rtol=0)
+
+
+def test_a_carried_draft_has_the_phases_of_its_note(beating: Tensor) -> None:
+    folded = FoldedVocoder(trained(), torch.float32)
+    wanted = MelSpectrogram(MEL)(beating) - torch.linspace(0.0, 0.3, MEL.n_mels)[:, None]
+    pitch = torch.tensor([69.0])
+    sources = folded.sources(pitch, torch.randn(1, MEL.n_samples))
+    note, draft = (
+        folded.render(wanted, pitch, sources, MEL.n_samples, matchings, beating)[0]
+        for matchings in (MATCHINGS, DRAFT_MATCHINGS)
+    )
+    assert not torch.equal(note, draft)
+    assert float(torch.corrcoef(torch.stack([note, draft]))[0, 1]) > 0.95

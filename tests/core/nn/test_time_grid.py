@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -15,8 +17,7 @@ def test_cells_share_all_frames_and_never_get_shorter(frames: int, cells: int) -
     assert sum(widths) == frames
     assert widths[:ATTACK_CELLS] == (1,) * ATTACK_CELLS
     assert all(
-        second in (first, 2 * first, 4 * first)
-        for first, second in zip(widths, widths[1:], strict=False)
+        second in (first, 2 * first, 4 * first) for first, second in itertools.pairwise(widths)
     )
 
 
@@ -34,7 +35,7 @@ def test_pooling_is_the_mean_over_each_cell() -> None:
     grid = TimeGrid(256, 64)
     frames = torch.randn(2, 3, 256)
     edges = np.cumsum((0, *cell_widths(256, 64)))
-    means = [frames[..., a:b].mean(dim=-1) for a, b in zip(edges, edges[1:], strict=False)]
+    means = [frames[..., a:b].mean(dim=-1) for a, b in itertools.pairwise(edges)]
     torch.testing.assert_close(grid.pool(frames), torch.stack(means, dim=-1))
 
 
