@@ -89,6 +89,7 @@ def _run(args: argparse.Namespace) -> None:
     for name in STAGES if args.stage == "all" else (args.stage,):
         if name == "corpus":
             pipeline.render_corpus(config.corpus, Path(config.corpus_dir))
+            pipeline.print_shares(Path(config.corpus_dir), config.pairs)
         elif name in pipeline.TRAINED_STAGES:
             pipeline.run_stage(name, config, run_dir, minutes=args.minutes, resume=args.resume)
         elif name == "root":

@@ -24,9 +24,10 @@ from core.mel import MelConfig
 from core.vocoder import VocoderConfig
 from training.corpus.build import CorpusConfig
 from training.data.augment import AugmentConfig
+from training.data.pairs import PairConfig
 from training.discriminator import DiscriminatorConfig
+from training.evaluation.config import EvaluateConfig
 from training.metrics.pitch_judge import PitchJudgeConfig
-from training.stages.evaluate import EvaluateConfig
 from training.stages.feature_extractor import FeaturesConfig
 from training.stages.generator import GeneratorStageConfig
 from training.stages.hypernetwork import HypernetworkStageConfig
@@ -67,6 +68,9 @@ class RunConfig:
     train_without: tuple[str, ...] = ("OPL-3_FM_128M",)
     """Note sources that are only evaluated on: OPL-3_FM_128M is CC-BY-SA, and nobody should have to
     ask whether that reaches weights, or the instruments made with them."""
+    start_from: str = ""
+    """Weights of an earlier run, with f and G of the same sizes, that the stage `generator` starts
+    from in place of those of the stage `features`."""
     seed: int = 0
     """Seed of initial weights, batches and noise."""
     precision: str = "bf16-mixed"
@@ -83,6 +87,7 @@ class RunConfig:
     """Steps between lines of stats.jsonl."""
     corpus: CorpusConfig = CorpusConfig()
     model: ModelConfig = ModelConfig()
+    pairs: PairConfig = PairConfig()
     augment: AugmentConfig = AugmentConfig()
     features: FeaturesConfig = FeaturesConfig()
     generator: GeneratorStageConfig = GeneratorStageConfig()

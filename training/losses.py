@@ -6,11 +6,14 @@ Shape legend: B batch, M mel bands, F frames, H feature width, T samples, K FFT 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from training.evaluation.measures import audible_bins
 
 
 def generator_logistic(fake_logits: Tensor) -> Tensor:
@@ -32,6 +35,55 @@ def r1_penalty(real_logits: Tensor, real: Tensor) -> Tensor:
 def reconstruction(rendered: Tensor, target: Tensor) -> Tensor:
     """Mean squared difference of normalised log-mels (λ_recon's term)."""
     return functional.mse_loss(rendered.float(), target.float())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LevelFree:
+    """What a rendered mel misses of a true one, level apart; means over notes, normalised units."""
+
+    squared: Tensor
+    """Mean square over the audible bins, once one gain a note is taken off."""
+    absolute: Tensor
+    """Mean absolute difference of the same."""
+    level: Tensor
+    """Mean square of that gain."""
+    quiet: Tensor
+    """Mean absolute difference of the bins that are inaudible in both mels."""
+    movement: Tensor
+    """Mean absolute difference of how much each band moves from frame to frame."""
+
+
+def level_free(rendered: Tensor, target: Tensor, depth: float) -> LevelFree:
+    """Compare mels as they are heard: an instrument's notes are levelled when they are played.
+
+    Bins count as audible where either mel lies within `depth` of its own loudest bin.
+
+    Args:
+        rendered: Normalised log-mels, [B, M, F].
+        target: True ones.
+        depth: Normalised units below the loudest bin.
+    """
+    rendered, target = rendered.float(), target.float()
+    audible = audible_bins(rendered.detach(), target, depth)
+    weight = audible / audible.sum(dim=(1, 2), keepdim=True).clamp_min(1)
+    hidden = ~audible / (~audible).sum(dim=(1, 2), keepdim=True).clamp_min(1)
+    difference = rendered - target
+    gain = (difference * weight).sum(dim=(1, 2), keepdim=True)
+    levelled = (difference - gain) * weight
+    return LevelFree(
+        squared=(levelled * (difference - gain)).sum(dim=(1, 2)).mean(),
+        absolute=levelled.abs().sum(dim=(1, 2)).mean(),
+        level=gain.square().mean(),
+        quiet=(difference.abs() * hidden).sum(dim=(1, 2)).mean(),
+        movement=(_movement(rendered, audible) - _movement(target, audible)).abs().mean(),
+    )
+
+
+def _movement(mel: Tensor, audible: Tensor) -> Tensor:
+    """Mean absolute step from frame to frame of each band's audible bins, [B, M, F] to [B, M]."""
+    both = audible[..., 1:] & audible[..., :-1]
+    steps = (mel.diff(dim=2).abs() * both).sum(dim=2)
+    return steps / both.sum(dim=2).clamp_min(1)
 
 
 def timbre(rendered_features: Tensor, features: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,23 +25,25 @@ from core.hypernetwork import Hypernetwork
 from core.inference.model import NETWORK_NAMES
 from core.vocoder import Vocoder
 from training.config import ModelConfig, RunConfig, to_toml
-from training.corpus.build import CorpusConfig, build_corpus
+from training.corpus.build import CorpusConfig, build_corpus, read_notes
 from training.corpus.splits import Split
 from training.data.dataset import CorpusSplit
+from training.data.pairs import NotePairs, PairConfig, pair_shares
 from training.discriminator import Discriminator
+from training.evaluation.evaluate import evaluate
+from training.evaluation.sheet import draw_spectrogram_sheet
 from training.metrics.pitch_judge import PitchJudge
 from training.run_dir import RunDir
 from training.stages.bundle import training_record, write_bundle
-from training.stages.evaluate import evaluate, open_workbench
 from training.stages.feature_extractor import FeaturesStage
 from training.stages.generator import GeneratorStage
 from training.stages.hypernetwork import HypernetworkStage, HypernetworkStageConfig
 from training.stages.judge import JudgeStage
 from training.stages.root_note import fit_root_note
-from training.stages.sheet import draw_spectrogram_sheet
 from training.stages.vocoder import VocoderStage
+from training.tables import Table, publish_tables
 from training.trainer import LoopConfig, Stage, TrainingError, train
-from training.workbench import Workbench
+from training.workbench import Workbench, open_workbench
 
 TRAINED_STAGES = ("features", "generator", "hypernetwork", "adversarial", "vocoder", "judge")
 """Stages with networks to train, in the order a full run takes them."""
@@ -72,7 +75,7 @@ class Networks:
         self.generator = Generator(model.generator, mel)
         self.hypernetwork = Hypernetwork(model.hypernetwork, self.generator.layer_specs)
         self.vocoder = Vocoder(model.vocoder, mel)
-        self.discriminator = Discriminator(model.discriminator, mel, model.generator.h_dim)
+        self.discriminator = Discriminator(model.discriminator, mel, model.generator)
         self.judge = PitchJudge(model.pitch_judge, mel.sample_rate)
 
     def load(self, run_dir: Path, name: str, stages: tuple[str, ...] | None = None) -> str:
@@ -95,15 +98,19 @@ class Networks:
             if not path.is_file():
                 continue
             network: nn.Module = getattr(self, name)
-            try:
-                load_network(network, load_checkpoint(path, kind="weights"), name)
-            except CheckpointError as error:
-                raise TrainingError(f"{path} does not fit the configuration: {error}") from error
+            _fill(network, path, name)
             return stage
         raise TrainingError(
             f"There are no trained weights of '{name}' in {run_dir}; run the stage "
             f"'{places[-1]}' first."
         )
+
+
+def _fill(network: nn.Module, path: Path, name: str) -> None:
+    try:
+        load_network(network, load_checkpoint(path), name)
+    except CheckpointError as error:
+        raise TrainingError(f"{path} does not fit the configuration: {error}") from error
 
 
 def make_fabric(config: RunConfig) -> Fabric:
@@ -178,8 +185,9 @@ def _features(
     del run_dir
     recipe = config.features
     stage = FeaturesStage(
-        fabric, networks.features, train_split, validation, recipe, config.augment
-    )
+        fabric, networks.features, NotePairs(train_split, config.pairs),
+        NotePairs(validation, config.pairs), recipe, config.augment,
+    )  # fmt: skip
     return stage, recipe.steps, recipe.ema_halflife_steps
 
 
@@ -187,11 +195,16 @@ def _generator(
     fabric: Fabric, networks: Networks, train_split: CorpusSplit, validation: CorpusSplit,
     config: RunConfig, run_dir: Path,
 ) -> _Built:  # fmt: skip
-    networks.load(run_dir, "features", stages=("features",))
+    if config.start_from:
+        for name in ("features", "generator"):
+            _fill(getattr(networks, name), Path(config.start_from), name)
+    else:
+        networks.load(run_dir, "features", stages=("features",))
     recipe = config.generator
     stage = GeneratorStage(
         fabric, networks.features, networks.generator, networks.discriminator,
-        train_split, validation, recipe, config.augment,
+        NotePairs(train_split, config.pairs), NotePairs(validation, config.pairs), recipe,
+        config.augment,
     )  # fmt: skip
     return stage, recipe.steps, recipe.ema_halflife_steps
 
@@ -225,7 +238,8 @@ def _refinement(
         networks.load(run_dir, "discriminator", stages=("generator",))
     stage = HypernetworkStage(
         fabric, networks.features, networks.generator, networks.hypernetwork,
-        networks.discriminator, train_split, validation, recipe, config.augment,
+        networks.discriminator, NotePairs(train_split, config.pairs),
+        NotePairs(validation, config.pairs), recipe, config.augment,
     )  # fmt: skip
     return stage, recipe.steps, recipe.ema_halflife_steps
 
@@ -273,6 +287,40 @@ def render_corpus(config: CorpusConfig, out: Path) -> None:
         build_corpus(
             config, out, lambda done, total: progress.update(task, completed=done, total=total)
         )
+
+
+def print_shares(corpus: Path, config: PairConfig) -> None:
+    """Print what a corpus is made of, and what its pairs of notes are, by split and source.
+
+    Args:
+        corpus: A rendered corpus; the table is kept in it.
+        config: Says which pairs are genuine.
+
+    Raises:
+        CorpusError: There is no corpus.
+    """
+    notes = Counter((note.split, note.source) for note in read_notes(corpus))
+    sources = sorted({source for _, source in notes})
+    lines = []
+    for split, source in sorted(notes):
+        others = [other for other in sources if other != source]
+        part = CorpusSplit(corpus, split, others)
+        shares = pair_shares(part, config)
+        lines.append(
+            (
+                split, source, str(len(part)), str(len(part.instruments)), str(shares.pairs),
+                f"{shares.shared:.1%}", f"{shares.stretched:.1%}", f"{shares.genuine:.1%}",
+            )
+        )  # fmt: skip
+    table = Table(
+        title="Pairs of two notes of one instrument, velocities apart included",
+        header=(
+            "split", "source", "notes", "instruments", "pairs", "share a recording",
+            "repitched too far", "genuine",
+        ),
+        lines=tuple(lines),
+    )  # fmt: skip
+    publish_tables([table], corpus / "pairs.md")
 
 
 def fit_root_finder(config: RunConfig, run_dir: Path) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table as PrintedTable
 
-FILE_WIDTH = 200
+FILE_WIDTH = 300
 """Characters of a line where the tables are not printed to a terminal."""
 
 
@@ -28,6 +28,11 @@ class Table:
         cells = [self.header, ("---",) * len(self.header), *self.lines]
         text = "\n".join(f"| {' | '.join(line)} |" for line in cells)
         return f"{self.title}\n\n{text}\n"
+
+
+def mark(is_met: bool | None) -> str:
+    """Whether a bar is met, as a cell: yes, no, or nothing where there is no bar."""
+    return "" if is_met is None else "yes" if is_met else "no"
 
 
 def publish_tables(tables: Sequence[Table], path: Path) -> None:

@@ -103,6 +103,8 @@ def update_average(
     for name, network in networks.items():
         ours = dict(averaged[name].named_parameters())
         theirs = dict(plain_module(network).named_parameters())
+        if not theirs:
+            continue  # a module of buffers alone
         torch._foreach_lerp_(
             [ours[key] for key in theirs], list(theirs.values()), weight=1.0 - decay
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,19 +16,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from core.audio.files import AudioClip
+from core.audio.loudness import reference_gain
 from core.audio.signal import PRE_ROLL_S
+from core.checkpoint import load_checkpoint, load_network
 from core.device import cpu_has_fast_bfloat16
 from core.inference.engine import SynthesisEngine
 from core.inference.fitting import fit_offsets
 from core.inference.folded_vocoder import FoldedVocoder
-from core.inference.model import Model
+from core.inference.model import SHIPPED_MODEL, Model, load_model
 from core.inference.request import Timbre
 from core.mel import MelSpectrogram
 from training.data.dataset import CorpusSplit
-from training.metrics.pitch_judge import PitchJudge
+from training.data.pairs import NotePairs, PairConfig
+from training.metrics.pitch_judge import PitchJudge, PitchJudgeConfig
 from training.stages.hypernetwork import refine
 
 BATCH = 16
+JUDGE_FILE = "pitch_judge.safetensors"
+"""The independent judge, beside the bundle."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -57,6 +63,11 @@ class Workbench:
         is_fast = cpu_has_fast_bfloat16()
         self.precision = torch.autocast("cpu", torch.bfloat16, enabled=is_fast)
         self._vocoder = FoldedVocoder(model.vocoder, torch.bfloat16 if is_fast else torch.float32)
+
+    @cached_property
+    def pairs(self) -> NotePairs:
+        """The genuine pairs of the split, by one rule for every bundle."""
+        return NotePairs(self.split, PairConfig())
 
     @cached_property
     def engine(self) -> SynthesisEngine:
@@ -93,7 +104,9 @@ class Workbench:
                 h = self.model.features(source.mel[:, None])
                 z = torch.zeros(len(h), z_dim)
                 plain.append(generator(z, pitches[part], velocities[part], h)[:, 0])
-                offsets = refine(self.model.features, generator, self.model.hypernetwork, source, h)
+                offsets = refine(
+                    self.model.features, generator, self.model.hypernetwork, source, h
+                ).offsets
                 refined.append(generator(z, pitches[part], velocities[part], h, offsets)[:, 0])
         return torch.cat(plain).float(), torch.cat(refined).float()
 
@@ -104,7 +117,7 @@ class Workbench:
         targets: Sequence[tuple[Tensor, Tensor]],
         steps: int,
     ) -> list[Tensor]:
-        """The same by the refined generator fitted to each recording (core/inference/fitting.py).
+        """Notes by the refined generator fitted to each recording (core/inference/fitting.py).
 
         Args:
             sources: Indices of the recordings, [N].
@@ -121,7 +134,9 @@ class Workbench:
             source = self.split.batch(np.array([index]))
             h = self.features(source.mel).clone()
             with torch.no_grad(), self.precision:
-                offsets = refine(self.model.features, generator, self.model.hypernetwork, source, h)
+                offsets = refine(
+                    self.model.features, generator, self.model.hypernetwork, source, h
+                ).offsets
             offsets = [offset.float() for offset in offsets]
             changes = fit_offsets(
                 generator, h, offsets, source.mel[0], float(source.midi_pitch[0]),
@@ -168,14 +183,24 @@ class Workbench:
                 features.append(heard.float())
         return Judgement(notes=torch.cat(notes), features=torch.cat(features).numpy())
 
-    def analyze(self, index: int) -> Timbre:
-        """A note of the split as a user's one-shot whose root is known."""
+    def analyze(
+        self, index: int, engine: SynthesisEngine | None = None, root: float | None = None
+    ) -> Timbre:
+        """A note of the split as a user's one-shot whose root is known.
+
+        Args:
+            index: The note.
+            engine: Who listens to it; the bundle's own engine if None.
+            root: Its fractional MIDI note; that of its label if None.
+        """
+        audio = self.split.audio([index])
         clip = AudioClip(
-            samples=self.split.audio([index]).numpy(),
+            samples=(audio / audio.abs().max().clamp_min(1.0)).numpy(),
             sample_rate=self.sample_rate,
             name=self.split.name[index],
         )
-        return self.engine.analyze(clip, root=float(self.split.midi_pitch[index]))
+        known = float(self.split.midi_pitch[index]) if root is None else root
+        return (engine or self.engine).analyze(clip, root=known)
 
     def whole_note(
         self, rendered: NDArray[np.float32], onset_s: float = 0.0
@@ -189,10 +214,43 @@ class Workbench:
         return note
 
     def mels_of(self, waves: Sequence[NDArray[np.float32]]) -> Tensor:
-        """Mels [N, M, F] of waveforms, peak-normalised first."""
-        return torch.cat([self.mel(torch.from_numpy(_at_full_peak(w))[None]) for w in waves])
+        """Mels [N, M, F] of waveforms, brought to the reference loudness first."""
+        levelled = (at_reference_loudness(wave, self.sample_rate) for wave in waves)
+        return torch.cat([self.mel(torch.from_numpy(wave)[None]) for wave in levelled])
 
 
-def _at_full_peak(wave: NDArray[np.float32]) -> NDArray[np.float32]:
-    normalised: NDArray[np.float32] = wave / max(float(np.max(np.abs(wave))), 1e-6)
-    return normalised
+def at_reference_loudness(wave: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
+    """A waveform [T] at the loudness that true notes have; silence stays silence."""
+    return wave * np.float32(reference_gain(wave, sample_rate))
+
+
+def open_workbench(path: Path | None, split: CorpusSplit) -> Workbench:
+    """A bundle with the judge beside it, and the notes to measure it on.
+
+    Args:
+        path: The bundle or the folder that holds it; the shipped one if None.
+        split: True notes.
+
+    Raises:
+        CheckpointError: The bundle or the judge is missing or damaged.
+    """
+    bundle = bundle_file(SHIPPED_MODEL if path is None else path)
+    model = load_model(bundle)
+    return Workbench(model, load_judge(bundle.with_name(JUDGE_FILE), model.mel.sample_rate), split)
+
+
+def bundle_file(path: Path) -> Path:
+    """The bundle that a path names: itself, or the one in a folder."""
+    return path / SHIPPED_MODEL.name if path.is_dir() else path
+
+
+def load_judge(path: Path, sample_rate: int) -> PitchJudge:
+    """Read the independent pitch judge.
+
+    Raises:
+        CheckpointError: The file is missing or damaged.
+    """
+    checkpoint = load_checkpoint(path, kind="judge")
+    judge = PitchJudge(PitchJudgeConfig(**checkpoint.header["config"]), sample_rate)
+    load_network(judge, checkpoint, "judge")
+    return judge.eval().requires_grad_(False)

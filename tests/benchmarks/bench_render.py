@@ -15,7 +15,7 @@ from core.inference.engine import SynthesisEngine
 from core.inference.request import ORIGINAL_RANGE, RenderRequest, TimbreMix
 from core.mel import MelConfig
 from tests.benchmarks.measuring import Row, milliseconds, read_sample, time_side_by_side
-from training.metrics.rivals import RivalError, griffin_lim, rubber_band_shift
+from training.evaluation.baselines import BaselineError, griffin_lim, rubber_band_shift
 
 ROUNDS = 7
 SEMITONES = 7
@@ -56,7 +56,7 @@ def measure(model: Path | None) -> Iterator[Row]:
     try:
         rubber_band_shift(source, SEMITONES, engine.sample_rate)
         jobs["rubber band"] = lambda: rubber_band_shift(source, SEMITONES, engine.sample_rate)
-    except RivalError as error:
+    except BaselineError as error:
         missing = str(error)
     taken = time_side_by_side(jobs, ROUNDS)
     own = milliseconds(taken.median_s("note"))

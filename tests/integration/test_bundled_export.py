@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from app.__main__ import main
 from core.inference.model import SHIPPED_MODEL
-from training.metrics.tuning import tuning_error_cents
+from training.evaluation.tuning import tuning_error_cents
 
 RATE = 44100
 SAMPLES = sorted((Path(__file__).resolve().parents[2] / "resources" / "samples").glob("*.wav"))

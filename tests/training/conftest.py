@@ -41,9 +41,8 @@ def debug_config(tiny_corpus: Path) -> RunConfig:
 
 
 TONE_NOTES = (36.0, 48.0, 49.0, 52.0, 55.3, 60.0, 61.0, 72.0)
-TONE_PARTIALS = {"first/000-007": 12, "second/000-007": 3, "OPL-3_FM_128M/000-007": 2}
-"""Instruments of the tone corpus and how many partials each has; the second's highest note is the
-first's own recording, softer."""
+TONE_PARTIALS = {"first/000-007": 12, "second/000-017": 3, "third/000-027": 2}
+"""Instruments of the tone corpus and how many partials each has."""
 
 
 def _tone(midi_pitch: float, partials: int) -> NDArray[np.float32]:
@@ -61,14 +60,13 @@ def tone_split(tmp_path_factory: pytest.TempPathFactory) -> CorpusSplit:
     labels, waves = [], []
     for instrument, partials in TONE_PARTIALS.items():
         for note in TONE_NOTES:
-            shares = instrument.startswith("second") and note == TONE_NOTES[-1]
-            tone = _tone(note, TONE_PARTIALS["first/000-007"] if shares else partials)
-            waves.append(0.9 * tone if shares else tone)
+            waves.append(_tone(note, partials))
             labels.append(
                 {
                     "instrument": instrument, "source": instrument.partition("/")[0],
-                    "name": instrument.partition("/")[0], "program": 7, "split": "test",
-                    "midi_pitch": note, "velocity": 100,
+                    "name": instrument.partition("/")[0], "program": int(instrument[-3:]),
+                    "split": "test", "midi_pitch": note, "velocity": 100, "kind": "recorded",
+                    "samples": [f"{instrument}/{note}"], "stretch": 0.0, "gain_db": 0.0,
                 }
             )  # fmt: skip
     audio = np.stack(waves)

@@ -65,3 +65,58 @@ def test_least_squares_losses_vanish_at_their_goals() -> None:
     assert float(losses.least_squares_discriminator(one, zero)) == 0.0
     assert float(losses.least_squares_generator(one)) == 0.0
     assert float(losses.feature_matching(one, one)) == 0.0
+
+
+def heard_mels(count: int = 2) -> torch.Tensor:
+    """Mels whose lower half is audible, whose upper half lies 80 dB below."""
+    mels = torch.rand(count, 8, 20, generator=torch.Generator().manual_seed(3)) * 0.5 + 0.5
+    mels[:, 4:] = -1.0
+    return mels
+
+
+def test_level_free_forgives_a_gain_and_reports_it() -> None:
+    true = heard_mels()
+    louder = torch.where(true > -1.0, true + 0.2, true)
+    missed = losses.level_free(louder, true, depth=1.6)
+    for part in (missed.squared, missed.absolute, missed.quiet, missed.movement):
+        assert float(part) == pytest.approx(0.0, abs=1e-6)
+    assert float(missed.level) == pytest.approx(0.04, rel=1e-4)
+
+
+def test_level_free_counts_colour_where_it_is_heard_and_quiet_bins_apart() -> None:
+    true = heard_mels()
+    tilted, hiss = true.clone(), true.clone()
+    tilted[:, :2] += 0.1
+    tilted[:, 2:4] -= 0.1
+    hiss[:, 4:] = -0.8
+    colour, quiet = (losses.level_free(each, true, depth=1.2) for each in (tilted, hiss))
+    assert float(colour.squared) == pytest.approx(0.01, rel=1e-4)
+    assert float(colour.absolute) == pytest.approx(0.1, rel=1e-4)
+    assert float(colour.quiet) == 0.0
+    assert float(quiet.squared) == pytest.approx(0.0, abs=1e-9)
+    assert float(quiet.quiet) == pytest.approx(0.2, rel=1e-4)
+
+
+def test_bins_that_only_the_rendering_makes_audible_count() -> None:
+    true = heard_mels()
+    loud_hiss = true.clone()
+    loud_hiss[:, 4:] = 0.5
+    assert float(losses.level_free(loud_hiss, true, depth=1.2).squared) > 0.1
+
+
+def test_a_still_mel_misses_movement_that_a_shuffled_one_has() -> None:
+    true = heard_mels()
+    still = torch.where(true > -1.0, true[:, :4].mean(), true)
+    mirrored = true.flip(dims=[2])  # as lively, at other times
+    assert float(losses.level_free(still, true, depth=1.6).movement) > 0.05
+    assert float(losses.level_free(mirrored, true, depth=1.6).movement) < 1e-6
+
+
+def test_each_note_is_levelled_by_itself() -> None:
+    true = heard_mels()
+    changed = true.clone()
+    changed[0, :4] += 0.3
+    changed[1, :4] -= 0.3
+    missed = losses.level_free(changed, true, depth=1.6)
+    assert float(missed.squared) == pytest.approx(0.0, abs=1e-6)
+    assert float(missed.level) == pytest.approx(0.09, rel=1e-3)

@@ -1,12 +1,14 @@
 """Rendering of the corpus: all note sources into one folder of arrays, by parallel workers.
 
 The folder holds ``notes.jsonl`` (a :class:`~training.corpus.source.Note` a line), ``mels.npy``
-(float16 [N, M, F]), ``audio.npy`` (int16 [N, T]) in the same order, and ``corpus.json``.
+(float16 [N, M, F], of the notes at their reference loudness), ``audio.npy`` (int16 [N, T], of the
+notes at a peak of 1) in the same order, and ``corpus.json``.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import multiprocessing
 import shutil
 import threading
@@ -14,7 +16,7 @@ import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,19 +24,29 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from core.audio.loudness import reference_gain
 from core.errors import ParameterError, RenderCancelled
 from core.mel import MelConfig, MelSpectrogram
+from training.corpus.designed_presets import DesignedPresetSource
 from training.corpus.folder import FolderSource
 from training.corpus.nsynth import NSynthSource
 from training.corpus.soundfonts import SoundFontSource
-from training.corpus.source import N_SAMPLES, CorpusError, Note, NoteGrid, NoteJob, NoteSource
+from training.corpus.source import (
+    N_SAMPLES,
+    PCM_SCALE,
+    SAMPLE_RATE,
+    CorpusError,
+    Note,
+    NoteGrid,
+    NoteJob,
+    NoteKind,
+    NoteSource,
+)
 from training.corpus.splits import Split, split_of
 from training.corpus.synth_patches import PatchSource
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Version of the folder's layout."""
-PCM_SCALE = 32767.0
-"""int16 value of a full-scale sample."""
 JOBS_AHEAD = 4
 """Jobs waiting for each worker; bounds the memory of finished ones."""
 
@@ -60,12 +72,19 @@ class CorpusConfig:
     """Highest MIDI key."""
     note_step: int = 3
     """Semitones between the keys of a preset; the first key is drawn by chance within a step."""
+    max_stretch: float = 5.0
+    """Keys of a soundfont whose recordings are repitched by more semitones are left out."""
     velocities: tuple[int, ...] = (100, 45)
-    """Velocities of each key, 1 to 127."""
+    """Velocities of each key, 1 to 127; a soundfont's key is struck again only where other
+    recordings sound."""
     nsynth_folder: str | None = None
     """NSynth folder with examples.json and audio/; None: not used."""
     folders: tuple[str, ...] = ()
     """Folders of note-named recordings, SFZ or SF2 instruments."""
+    synthesizers: tuple[str, ...] = ()
+    """Synthesizers whose designed presets are played, see training/corpus/designed_presets.py."""
+    presets_per_synthesizer: int | None = None
+    """Take only so many presets of each, drawn by chance; None takes all."""
     n_patches: int = 1000
     """Random synthesizer patches."""
     notes_per_patch: int = 10
@@ -101,6 +120,7 @@ class CorpusConfig:
             note_low=self.note_low,
             note_high=self.note_high,
             note_step=self.note_step,
+            max_stretch=self.max_stretch,
             velocities=self.velocities,
             detune_probability=self.detune_probability,
             detune_cents=self.detune_cents,
@@ -124,6 +144,12 @@ class CorpusConfig:
                 )
             )
         sources.extend(FolderSource(folder=Path(path), grid=self.grid) for path in self.folders)
+        sources.extend(
+            DesignedPresetSource(
+                synthesizer=name, grid=self.grid, max_presets=self.presets_per_synthesizer
+            )
+            for name in self.synthesizers
+        )
         if self.n_patches > 0:
             sources.append(
                 PatchSource(
@@ -197,7 +223,12 @@ def read_notes(folder: Path) -> list[Note]:
     notes = []
     for line in lines:
         fields = json.loads(line)
-        notes.append(Note(**{**fields, "split": Split(fields["split"])}))
+        typed = {
+            "split": Split(fields["split"]),
+            "kind": NoteKind(fields["kind"]),
+            "samples": tuple(fields["samples"]),
+        }
+        notes.append(Note(**fields | typed))
     return notes
 
 
@@ -234,10 +265,11 @@ def _render_job(job: NoteJob) -> _RenderedJob:
     for rendered in job.render():
         quantised = np.round(rendered.audio * PCM_SCALE).astype(np.int16)
         # The mel is that of the stored samples, so that both tell the same story.
-        audio = torch.from_numpy(quantised.astype(np.float32) / np.float32(PCM_SCALE))
+        audio = quantised.astype(np.float32) / np.float32(PCM_SCALE)
+        gain = reference_gain(audio, SAMPLE_RATE)
         with torch.no_grad():
-            mel = spectrogram(audio[None])[0]
-        notes.append(rendered.note)
+            mel = spectrogram(torch.from_numpy(audio * np.float32(gain))[None])[0]
+        notes.append(replace(rendered.note, gain_db=round(20.0 * math.log10(gain), 3)))
         pcm.append(quantised)
         mels.append(mel.numpy().astype(np.float16))
     if not notes:

@@ -14,6 +14,7 @@ from training.corpus.source import (
     N_SAMPLES,
     SAMPLE_RATE,
     Note,
+    NoteKind,
     RenderedNote,
     prepare_note,
 )
@@ -75,5 +76,7 @@ class RecordingsJob:
                 split=split_of(self.program),
                 midi_pitch=recording.midi_pitch,
                 velocity=recording.velocity,
+                kind=NoteKind.RECORDED,
+                samples=("/".join(recording.path.parts[-2:]),),
             )
             yield RenderedNote(note=note, audio=audio)

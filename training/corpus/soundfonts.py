@@ -25,6 +25,7 @@ from training.corpus.source import (
     CorpusError,
     Note,
     NoteGrid,
+    NoteKind,
     RenderedNote,
     find_onset,
     hash_file,
@@ -42,9 +43,11 @@ BLOCK_SAMPLES = 64
 """FluidSynth renders in blocks of this length; all that is rendered is a multiple of it."""
 MAX_LATENCY_SAMPLES = 8192
 """Longest silence cut from the start of a note (block latency, delay generators)."""
-SCALE_TUNING = 56
-"""SoundFont generator: cents from key to key."""
+COARSE_TUNE, FINE_TUNE, SCALE_TUNING, ROOT_KEY = 51, 52, 56, 58
+"""SoundFont 2.04 generators (section 8.1.3): semitones, cents, cents from key to key, root key."""
 SEMITONE_CENTS = 100
+UNPITCHED_KEY = 60
+"""Root of a sample whose header names none (SoundFont 2.04, section 7.10)."""
 BREATH_CONTROLLER = 2
 """Controller that sets the loudness of MuseScore's expressive presets."""
 
@@ -59,12 +62,14 @@ class FontFacts:
     """SPDX identifier."""
     tuning_cents: float = 0.0
     """Tuning common to all of its presets."""
+    kind: NoteKind = NoteKind.RECORDED
+    """What its recordings are of: instruments, or a synthesizer."""
 
 
 KNOWN_FONTS = {
     "FluidR3_GM": FontFacts("fluid-soundfont-gm", "MIT"),
     "MuseScore_General_Full": FontFacts("musescore-general-soundfont-lossless", "MIT"),
-    "OPL-3_FM_128M": FontFacts("opl3-soundfont", "CC-BY-SA-4.0", tuning_cents=-9.1),
+    "OPL-3_FM_128M": FontFacts("opl3-soundfont", "CC-BY-SA-4.0", -9.1, NoteKind.SYNTHESIZED),
 }
 """Soundfonts that the shipped configs name. The tuning is measured: 56 OPL-3 presets at three keys
 each have their median at -9 cents and their quartiles within half a cent of it."""
@@ -72,26 +77,31 @@ UNKNOWN_FONT = FontFacts("", "unknown")
 """Facts about any other soundfont."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Zone:
-    """Keys and velocities (both inclusive) that make a preset sound."""
+    """Keys and velocities (all inclusive) at which a preset plays one recording."""
 
-    low_key: int
-    high_key: int
-    low_velocity: int
-    high_velocity: int
+    low_key: int = 0
+    high_key: int = 127
+    low_velocity: int = 0
+    high_velocity: int = 127
+    sample: str = ""
+    """The recording, by its place in the file; stereo pairs have two zones."""
+    unshifted_key: float = 60.0
+    """Key at which the recording is played at its own pitch, fractional."""
     cents_per_key: int = SEMITONE_CENTS
-    """How far apart neighbouring keys sound (SoundFont 2.04, generator scaleTuning)."""
+    """How far apart neighbouring keys sound (generator scaleTuning)."""
 
-    def intersect(self, other: Zone) -> Zone:
-        """The keys and velocities inside both zones, tuned as the other one is."""
-        return Zone(
-            max(self.low_key, other.low_key),
-            min(self.high_key, other.high_key),
-            max(self.low_velocity, other.low_velocity),
-            min(self.high_velocity, other.high_velocity),
-            other.cents_per_key,
+    def answers(self, key: int, velocity: int) -> bool:
+        """Whether a key struck at a velocity makes the zone sound."""
+        return (
+            self.low_key <= key <= self.high_key
+            and self.low_velocity <= velocity <= self.high_velocity
         )
+
+    def stretch(self, key: int) -> float:
+        """Semitones by which a key repitches the recording, to either side."""
+        return abs(key - self.unshifted_key) * self.cents_per_key / SEMITONE_CENTS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,33 +122,65 @@ class Preset:
         tuned = sum(zone.cents_per_key == SEMITONE_CENTS for zone in self.zones)
         return 2 * tuned > len(self.zones)
 
-    def sounds_at(self, key: int, velocity: int) -> bool:
-        """Whether any zone answers this key and velocity."""
-        return any(
-            zone.low_key <= key <= zone.high_key
-            and zone.low_velocity <= velocity <= zone.high_velocity
-            for zone in self.zones
-        )
+    def sounding(self, key: int, velocity: int) -> list[Zone]:
+        """The zones that answer a key struck at a velocity."""
+        return [zone for zone in self.zones if zone.answers(key, velocity)]
 
 
-def _zones(bags: Sequence[Any], target: str) -> list[tuple[Zone, Any]]:
-    """Zones of SoundFont bags with what each one plays; a first bag without target is the default."""
-    default = Zone(0, 127, 0, 127)
-    zones = []
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Bag:
+    """What one layer of a SoundFont's two says of a zone; None is left to the other layer."""
+
+    keys: tuple[int, int]
+    velocities: tuple[int, int]
+    generators: dict[int, int]
+    played: Any
+    """The instrument or sample."""
+
+
+def _bags(bags: Sequence[Any], target: str) -> list[_Bag]:
+    """The zones of one layer; a first bag that plays nothing gives the others their defaults."""
+    keys, velocities = (0, 127), (0, 127)
+    defaults: dict[int, int] = {}
+    found = []
     for index, bag in enumerate(bags):
-        keys = bag.key_range or (default.low_key, default.high_key)
-        velocities = bag.velocity_range or (default.low_velocity, default.high_velocity)
-        cents = default.cents_per_key
-        for generator in _generators(bag):
-            if generator.oper == SCALE_TUNING:
-                cents = generator.word
-        zone = Zone(keys[0], keys[1], velocities[0], velocities[1], cents)
-        played = getattr(bag, target)
-        if played is not None:
-            zones.append((zone, played))
+        own = {generator.oper: generator.short for generator in _generators(bag)}
+        zone = _Bag(
+            keys=tuple(bag.key_range or keys),
+            velocities=tuple(bag.velocity_range or velocities),
+            generators=defaults | own,
+            played=getattr(bag, target),
+        )
+        if zone.played is not None:
+            found.append(zone)
         elif index == 0:
-            default = zone
-    return zones
+            keys, velocities, defaults = zone.keys, zone.velocities, own
+    return found
+
+
+def _zone(outer: _Bag, inner: _Bag) -> Zone:
+    """One zone of a preset: values of the preset's layer (`outer`) add to the instrument's.
+
+    The scale tuning is taken from the instrument's layer alone.
+    """
+
+    def tuned(generator: int) -> int:
+        return inner.generators.get(generator, 0) + outer.generators.get(generator, 0)
+
+    header = inner.played
+    root = inner.generators.get(ROOT_KEY, -1)
+    if not 0 <= root <= 127:
+        root = header.original_pitch if header.original_pitch <= 127 else UNPITCHED_KEY
+    cents = tuned(FINE_TUNE) + header.pitch_correction
+    return Zone(
+        low_key=max(outer.keys[0], inner.keys[0]),
+        high_key=min(outer.keys[1], inner.keys[1]),
+        low_velocity=max(outer.velocities[0], inner.velocities[0]),
+        high_velocity=min(outer.velocities[1], inner.velocities[1]),
+        sample=f"{header.start}-{header.end}",
+        unshifted_key=root - tuned(COARSE_TUNE) - cents / 100.0,
+        cents_per_key=inner.generators.get(SCALE_TUNING, SEMITONE_CENTS),
+    )
 
 
 def _generators(bag: Any) -> list[Any]:
@@ -186,9 +228,9 @@ def _read_presets(path: Path) -> list[Preset]:
                 if entry.name == "EOP":
                     continue
                 zones = tuple(
-                    outer.intersect(inner)
-                    for outer, instrument in _zones(entry.bags, "instrument")
-                    for inner, _ in _zones(instrument.bags, "sample")
+                    _zone(outer, inner)
+                    for outer in _bags(entry.bags, "instrument")
+                    for inner in _bags(outer.played.bags, "sample")
                 )
                 presets.append(
                     Preset(bank=entry.bank, program=entry.preset, name=entry.name, zones=zones)
@@ -347,18 +389,25 @@ class PresetJob:
         grid, preset = self.grid, self.preset
         rng = grid.rng(self.instrument)
         player = _font_cache.fresh_player(self.path)
-        tuning = KNOWN_FONTS.get(self.path.stem, UNKNOWN_FONT).tuning_cents / 100.0
+        facts = KNOWN_FONTS.get(self.path.stem, UNKNOWN_FONT)
+        tuning = facts.tuning_cents / 100.0
         try:
             for key in grid.draw_keys(rng):
+                heard: set[tuple[str, ...]] = set()
                 for velocity in grid.velocities:
                     bend = round(grid.draw_detune(rng) * BEND_UNITS_PER_SEMITONE)
-                    if not preset.sounds_at(key, velocity):
+                    zones = preset.sounding(key, velocity)
+                    samples = tuple(sorted({zone.sample for zone in zones}))
+                    stretch = max((zone.stretch(key) for zone in zones), default=0.0)
+                    # A softer stroke on the same recordings is no other note: gain alone.
+                    if not zones or samples in heard or stretch > grid.max_stretch:
                         continue
                     audio = prepare_note(
                         player.play(preset.bank, preset.program, key, velocity, bend)
                     )
                     if audio is None:
                         continue
+                    heard.add(samples)
                     note = Note(
                         instrument=self.instrument,
                         source=self.path.stem,
@@ -367,6 +416,9 @@ class PresetJob:
                         split=split_of(preset.program),
                         midi_pitch=key + tuning + bend / BEND_UNITS_PER_SEMITONE,
                         velocity=velocity,
+                        kind=facts.kind,
+                        samples=samples,
+                        stretch=round(stretch, 2),
                     )
                     yield RenderedNote(note=note, audio=audio)
         finally:

@@ -6,6 +6,7 @@ import hashlib
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
@@ -20,12 +21,23 @@ SAMPLE_RATE = MelConfig().sample_rate
 """Hz, of every note."""
 N_SAMPLES = MelConfig().n_samples
 """Length of every note window, samples."""
+PCM_SCALE = 32767.0
+"""int16 value of a full-scale sample."""
 SILENCE_PEAK = 1e-4
 """Notes that stay below this peak before normalisation are dropped."""
 
 
 class CorpusError(CoreError):
     """A note source is missing, unreadable or holds nothing to train on."""
+
+
+class NoteKind(StrEnum):
+    """How an instrument makes its notes; tables show the two apart."""
+
+    RECORDED = "recorded"
+    """It plays recordings, most of them at several pitches."""
+    SYNTHESIZED = "synthesized"
+    """It computes every note anew."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,6 +58,15 @@ class Note:
     """True pitch including detuning, MIDI (60.0 = C4 = 261.63 Hz)."""
     velocity: int
     """1 to 127."""
+    kind: NoteKind
+    """Recorded or synthesized."""
+    samples: tuple[str, ...] = ()
+    """Names of the recordings that sound, sorted, unique within the source; none where the note is
+    synthesized."""
+    stretch: float = 0.0
+    """Semitones by which the most repitched of these recordings is played off its own pitch."""
+    gain_db: float = 0.0
+    """Gain that brings the stored audio, peak 1, to the loudness that mels are taken at."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -67,6 +88,8 @@ class NoteGrid:
     """Highest MIDI key."""
     note_step: int = 3
     """Semitones between keys; the first key is up to a step above note_low, by chance."""
+    max_stretch: float = 5.0
+    """Keys of a soundfont whose recordings are repitched by more semitones are left out."""
     velocities: tuple[int, ...] = (100, 45)
     """Velocities of each key, 1 to 127."""
     detune_probability: float = 0.3
@@ -84,6 +107,8 @@ class NoteGrid:
             )
         if self.note_step < 1:
             raise ParameterError(f"note_step = {self.note_step} must be at least 1 semitone.")
+        if not self.max_stretch >= 0.0:
+            raise ParameterError(f"max_stretch = {self.max_stretch} must be 0 semitones or more.")
         if not self.velocities or not all(1 <= velocity <= 127 for velocity in self.velocities):
             raise ParameterError(f"velocities = {self.velocities} must be one or more of 1 to 127.")
         if not 0.0 <= self.detune_probability <= 1.0:

@@ -20,6 +20,7 @@ from training.corpus.source import (
     SAMPLE_RATE,
     Note,
     NoteGrid,
+    NoteKind,
     RenderedNote,
     prepare_note,
 )
@@ -378,6 +379,7 @@ class PatchJob:
                 split=split_of(self.program),
                 midi_pitch=midi_pitch,
                 velocity=velocity,
+                kind=NoteKind.SYNTHESIZED,
             )
             yield RenderedNote(note=note, audio=audio)
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from core.mel import MelConfig
-from training.corpus.source import CorpusError
+from training.corpus.source import PCM_SCALE, CorpusError, NoteKind
 from training.corpus.splits import Split, split_of
 
 
@@ -43,6 +43,15 @@ class NoteBatch:
             midi_pitch=self.midi_pitch.to(device),
             velocity=self.velocity.to(device),
             instrument=self.instrument.to(device),
+        )
+
+    def part(self, chosen: Tensor) -> NoteBatch:
+        """Some of the notes, by their places."""
+        return NoteBatch(
+            mel=self.mel[chosen],
+            midi_pitch=self.midi_pitch[chosen],
+            velocity=self.velocity[chosen],
+            instrument=self.instrument[chosen],
         )
 
 
@@ -77,6 +86,11 @@ class CorpusSplit:
         if not len(labels) == len(self._mels) == len(self._audio):
             raise CorpusError(f"The corpus in {folder} is incomplete; render it again.")
         for label in labels:
+            if "kind" not in label:
+                raise CorpusError(
+                    f"The corpus in {folder} is of an older program, which did not know what its "
+                    "notes are made of; render it again."
+                )
             if split_of(label["program"]) != label["split"]:
                 raise CorpusError(
                     f"{label['instrument']} is labelled {label['split']} against the split rule; "
@@ -99,6 +113,15 @@ class CorpusSplit:
         self.instrument: NDArray[np.int64] = np.array([numbers[n["instrument"]] for n in chosen])
         self.midi_pitch = np.array([n["midi_pitch"] for n in chosen], dtype=np.float32)
         self.velocity = np.array([n["velocity"] for n in chosen], dtype=np.float32)
+        self.is_recorded: NDArray[np.bool_] = np.array(
+            [n["kind"] == NoteKind.RECORDED for n in chosen]
+        )
+        self.samples: list[frozenset[str]] = [frozenset(n["samples"]) for n in chosen]
+        """Recordings that sound in each note; none where it is synthesized."""
+        self.stretch = np.array([n["stretch"] for n in chosen], dtype=np.float32)
+        self._gain = np.array(
+            [10.0 ** (n["gain_db"] / 20.0) / PCM_SCALE for n in chosen], np.float32
+        )
         self.source: list[str] = [n["source"] for n in chosen]
         self.name: list[str] = [n["name"] for n in chosen]
         self.notes_of: list[NDArray[np.int64]] = [
@@ -114,10 +137,10 @@ class CorpusSplit:
         return torch.from_numpy(np.stack([self._mels[row] for row in rows]).astype(np.float32))
 
     def audio(self, indices: Sequence[int] | NDArray[np.int64]) -> Tensor:
-        """Waveforms of notes, [B, T] in [-1, 1]."""
-        rows = self.rows[np.asarray(indices)]
-        stacked = np.stack([self._audio[row] for row in rows])
-        return torch.from_numpy(stacked.astype(np.float32) / 32767.0)
+        """Waveforms of notes at the reference loudness, as their mels are, [B, T]; peaks vary."""
+        indices = np.asarray(indices)
+        stacked = np.stack([self._audio[row] for row in self.rows[indices]])
+        return torch.from_numpy(stacked.astype(np.float32) * self._gain[indices, None])
 
     def batch(self, indices: Sequence[int] | NDArray[np.int64]) -> NoteBatch:
         """Notes by their index in this split."""

@@ -1,6 +1,6 @@
-"""What a designer does today: pitch-shifters that the model must beat, and Griffin-Lim.
+"""What a designer does today: the pitch shifters that the program must beat, and Griffin-Lim.
 
-Shape legend: T samples, K FFT bins, F frames.
+Shape legend: T samples, M mel bands, F frames.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ from core.errors import AudioFileError, CoreError
 from core.mel import MelConfig, mel_filters
 
 GRIFFIN_LIM_ITERATIONS = 32
-"""As DESIGN: the reference of the vocoder."""
+"""Iterations of the algorithm that the vocoder is measured against."""
+WRITTEN_PEAK = 0.5
+"""Peak of a sound handed to Rubber Band, so that what comes back does not clip."""
 
 
-class RivalError(CoreError):
-    """A rival program is missing or failed."""
+class BaselineError(CoreError):
+    """A program to compare with is missing or failed."""
 
 
 def resample_shift(audio: NDArray[np.float32], semitones: float) -> NDArray[np.float32]:
@@ -35,38 +37,39 @@ def resample_shift(audio: NDArray[np.float32], semitones: float) -> NDArray[np.f
 
 
 def rubber_band_shift(
-    audio: NDArray[np.float32], semitones: float, sample_rate: int
+    audio: NDArray[np.float32], semitones: float, sample_rate: int, *, keep_formants: bool = False
 ) -> NDArray[np.float32]:
-    """Shift with Rubber Band's R3 engine (the command line program), [T] to [T].
+    """Shift with Rubber Band's R3 engine (the command line program), the length kept.
+
+    Args:
+        audio: [T], at any level.
+        semitones: Up or down.
+        sample_rate: Hz.
+        keep_formants: Whether the spectral envelope stays where it is.
+
+    Returns:
+        [T], at the level of the source.
 
     Raises:
-        RivalError: The program is not installed, or fails.
+        BaselineError: The program is not installed, or fails.
     """
     program = shutil.which("rubberband")
     if program is None:
-        raise RivalError("Rubber Band is not installed; install the package rubberband-cli.")
+        raise BaselineError("Rubber Band is not installed; install the package rubberband-cli.")
+    gain = WRITTEN_PEAK / max(float(np.max(np.abs(audio))), 1e-9)
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "source.wav", Path(folder) / "target.wav"
-        write_audio(source, np.clip(audio, -1.0, 1.0)[None], sample_rate)
-        command = [program, "-q", "--fine", "--pitch", f"{semitones:.6f}", str(source), str(target)]
+        write_audio(source, gain * audio[None], sample_rate)
+        command = [program, "-q", "--fine", "--pitch", f"{semitones:.6f}"]
+        command += ["--formant"] * keep_formants + [str(source), str(target)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            raise RivalError(f"Rubber Band failed: {done.stderr.strip()[:200]}")
+            raise BaselineError(f"Rubber Band failed: {done.stderr.strip()[:200]}")
         try:
-            shifted = read_audio(target).samples[0]
+            shifted = read_audio(target).samples[0] / np.float32(gain)
         except AudioFileError:  # nothing audible is left of a sound shifted out of its range
             shifted = np.zeros(len(audio), np.float32)
         return _fit(shifted, len(audio))
-
-
-def phase_vocoder_shift(
-    audio: NDArray[np.float32], semitones: float, sample_rate: int
-) -> NDArray[np.float32]:
-    """Shift with librosa's phase vocoder (stretched, then resampled), [T] to [T]."""
-    shifted: NDArray[np.float32] = librosa.effects.pitch_shift(
-        audio, sr=sample_rate, n_steps=semitones
-    ).astype(np.float32)
-    return shifted
 
 
 def griffin_lim(mel: NDArray[np.float32], config: MelConfig) -> NDArray[np.float32]:

@@ -8,6 +8,7 @@ Shape legend: N notes, M mel bands, F frames, T samples, K FFT bins.
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.fft import dct
 from torch import Tensor
@@ -19,7 +20,7 @@ ATTACK_S = 0.05
 ATTACK_BLOCK_S = 0.01
 """Resolution of the attack's level, seconds."""
 FLOOR_DB = -60.0
-"""Levels below this, relative to the note's peak, are all the same."""
+"""Levels below this, relative to full scale, are all the same."""
 PERIODS = 6
 """Periods of the note in a window of the harmonics-to-noise ratio."""
 NOISE_RANGE_DB = (-10.0, 30.0)
@@ -29,23 +30,81 @@ LAG_TOLERANCE = 0.03
 _OVERSAMPLING = 4
 
 
-def log_mel_rmse_db(ours: Tensor, true: Tensor, unit_db: float) -> NDArray[np.float32]:
+def log_mel_rmse_db(
+    ours: Tensor, true: Tensor, unit_db: float, depth_db: float | None = None
+) -> NDArray[np.float32]:
     """Root mean square difference of log-mels.
 
     Args:
         ours: Normalised log-mels, [N, M, F].
-        true: The same of the true notes, [N, M, F].
+        true: Normalised log-mels of the true notes, [N, M, F].
         unit_db: Decibels of 1.0 of a normalised mel.
+        depth_db: Count only bins where either mel lies within this of its own loudest bin; None
+            counts all.
 
     Returns:
         dB for each note, [N].
     """
-    error: NDArray[np.float32] = ((ours - true).square().mean(dim=(1, 2)).sqrt() * unit_db).numpy()
+    if depth_db is None:
+        counted = torch.ones_like(true)
+    else:
+        counted = audible_bins(ours, true, depth_db / unit_db).float()
+    total = ((ours - true).square() * counted).sum(dim=(1, 2))
+    power = total / counted.sum(dim=(1, 2)).clamp_min(1)
+    error: NDArray[np.float32] = (power.sqrt() * unit_db).cpu().numpy()
     return error
 
 
+def audible_bins(one: Tensor, other: Tensor, depth: float) -> Tensor:
+    """Bins where either of two mels [N, M, F] lies within `depth` (normalised) of its loudest bin."""
+    near = [mel > mel.amax(dim=(1, 2), keepdim=True) - depth for mel in (one, other)]
+    return near[0] | near[1]
+
+
+def levelled(ours: Tensor, true: Tensor, depth: float) -> Tensor:
+    """Mels with the one gain taken off that makes them as loud as the true ones, bin by bin.
+
+    Loudness is set when a note is played; what is left is colour.
+
+    Args:
+        ours: Normalised log-mels, [N, M, F].
+        true: Normalised log-mels of the true notes, [N, M, F].
+        depth: Normalised units below its loudest bin that a mel is audible to.
+
+    Returns:
+        [N, M, F], not below the floor.
+    """
+    audible = audible_bins(ours, true, depth)
+    gain = ((ours - true) * audible).sum(dim=(1, 2)) / audible.sum(dim=(1, 2)).clamp_min(1)
+    return (ours - gain[:, None, None]).clamp_min(-1.0)
+
+
+def movement_ratio(ours: Tensor, true: Tensor, depth: float) -> NDArray[np.float32]:
+    """How much a note moves from frame to frame, by how much the true note does.
+
+    Movement is the mean absolute step of the bins that are audible in both frames of the step; the
+    same bins are read in both notes.
+
+    Args:
+        ours: Normalised log-mels, [N, M, F].
+        true: Normalised log-mels of the true notes, [N, M, F].
+        depth: Normalised units below its loudest bin that a mel is audible to.
+
+    Returns:
+        [N]: 0 for a mel that stands still, 1 for the true one, below 1 for one that is too still;
+        NaN where the true note itself stands still.
+    """
+    audible = audible_bins(ours, true, depth)
+    both = audible[..., 1:] & audible[..., :-1]
+    steps, true_steps = (((mel.diff(dim=2).abs()) * both).sum(dim=(1, 2)) for mel in (ours, true))
+    ratio: NDArray[np.float32] = torch.where(
+        true_steps > 0.0, steps / true_steps, torch.nan
+    ).numpy()
+    return ratio
+
+
 def timbre_distance_db(ours: Tensor, true: Tensor, unit_db: float) -> NDArray[np.float64]:
-    """The share of :func:`log_mel_rmse_db` that lies in the smooth spectral envelope.
+    """Root mean square difference of the smooth spectral envelopes: a part of log_mel_rmse_db.
 
     The mel-cepstral distance (Kubichek, *Mel-cepstral distance measure*, 1993), scaled so that an
     envelope off by x dB RMS reads x. Partials that lie elsewhere do not count, nor does the level.
@@ -70,8 +129,8 @@ def attack_error_db(
     """Mean difference of level in the first 50 ms, in steps of 10 ms.
 
     Args:
-        ours: Peak-normalised notes that start at their onset, [N, T].
-        true: The same of the true notes, [N, T].
+        ours: Notes at the reference loudness that start at their onset, [N, T].
+        true: The true notes at that loudness, [N, T].
         sample_rate: Hz.
 
     Returns:

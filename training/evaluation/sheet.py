@@ -1,6 +1,6 @@
 """The sheet of spectrograms: true notes above rendered ones, for people to look at.
 
-Shape legend: M mel bands, F frames.
+Shape legend: P pairs, M mel bands, F frames.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from PIL import Image
 
 from core.audio.pitch import note_name
 from core.inference.request import RenderRequest, TimbreMix
-from training.data.dataset import CorpusSplit, step_rng
-from training.stages.contest import is_whole_note
+from training.data.dataset import step_rng
+from training.data.pairs import Indices, NotePairs
+from training.evaluation.draws import comparable_pairs, semitones_of
 from training.workbench import Workbench
 
 PAIRS = 24
@@ -40,7 +41,7 @@ class ShownPair:
     true: NDArray[np.float32]
     """Normalised log-mel, [M, F]."""
     rendered: NDArray[np.float32]
-    """The same of the rendering, [M, F]."""
+    """Normalised log-mel of the rendering, [M, F]."""
 
 
 def draw_spectrogram_sheet(bench: Workbench, path: Path) -> None:
@@ -50,7 +51,7 @@ def draw_spectrogram_sheet(bench: Workbench, path: Path) -> None:
         bench: Bundle and true notes.
         path: PNG file.
     """
-    pairs = [render_pair(bench, source, target) for source, target in choose_pairs(bench.split)]
+    pairs = [render_pair(bench, source, target) for source, target in choose_pairs(bench.pairs)]
     rows = -(-len(pairs) // COLUMNS)
     figure = Figure(figsize=(3.0 * COLUMNS, 3.3 * rows), dpi=100, layout="constrained")
     axes = figure.subplots(2 * rows, COLUMNS, squeeze=False)
@@ -76,17 +77,22 @@ def draw_spectrogram_sheet(bench: Workbench, path: Path) -> None:
     picture.save(path, optimize=True)
 
 
-def choose_pairs(split: CorpusSplit) -> list[tuple[int, int]]:
-    """Sources and targets INTERVAL apart, up and down in turn, every instrument once at most."""
-    rng = step_rng(0, 0, 0)
+def choose_pairs(pairs: NotePairs) -> list[tuple[int, int]]:
+    """Genuine pairs INTERVAL apart, up and down in turn, every instrument once at most.
+
+    Recorded instruments come first.
+    """
+    split, rng = pairs.split, step_rng(0, 0, 0)
     chosen: list[tuple[int, int]] = []
-    for number in _in_turn(split.instruments, rng):
-        way = INTERVAL if len(chosen) % 2 == 0 else -INTERVAL
-        pair = _pair_of(split, split.notes_of[number], way)
-        if pair is not None:
-            chosen.append(pair)
-        if len(chosen) == PAIRS:
-            break
+    for recorded in (True, False):
+        found = comparable_pairs(pairs, recorded=recorded)
+        numbers = np.unique(split.instrument[found[:, 0]])
+        for number in _in_turn([split.instruments[i] for i in numbers], rng):
+            own = found[split.instrument[found[:, 0]] == numbers[number]]
+            way = INTERVAL if len(chosen) % 2 == 0 else -INTERVAL
+            pair = _pair_of(pairs, own, way)
+            if pair is not None and len(chosen) < PAIRS:
+                chosen.append(pair)
     return chosen
 
 
@@ -106,7 +112,7 @@ def render_pair(bench: Workbench, source: int, target: int) -> ShownPair:
 
 
 def _in_turn(instruments: Sequence[str], rng: np.random.Generator) -> list[int]:
-    """Numbers of all instruments in random order, one of each source after the other."""
+    """Places of instruments in random order, one of each source of notes after the other."""
     counts: Counter[str] = Counter()
     ranked = []
     for number in rng.permutation(len(instruments)):
@@ -116,14 +122,12 @@ def _in_turn(instruments: Sequence[str], rng: np.random.Generator) -> list[int]:
     return [number for _, _, number in sorted(ranked)]
 
 
-def _pair_of(split: CorpusSplit, notes: NDArray[np.int64], way: int) -> tuple[int, int] | None:
-    """The first source in the middle of the keyboard with a whole note that far away."""
-    pitch, velocity = split.midi_pitch, split.velocity
-    targets = notes[is_whole_note(split)[notes]]
+def _pair_of(pairs: NotePairs, own: Indices, way: int) -> tuple[int, int] | None:
+    """The first of an instrument's pairs [P, 2] from the middle of the keyboard, that far apart."""
+    pitch = pairs.split.midi_pitch[own[:, 0]]
     low, high = SOURCE_RANGE
-    for source in notes[(pitch[notes] >= low) & (pitch[notes] <= high)]:
-        is_there = np.abs(pitch[targets] - pitch[source] - way) < 0.5
-        found = targets[is_there & (velocity[targets] == velocity[source])]
-        if len(found):
-            return int(source), int(found[0])
+    is_middle = (pitch >= low) & (pitch <= high)
+    is_there = np.abs(semitones_of(pairs.split, own) - way) < 0.5
+    for source, target in own[is_middle & is_there].tolist():
+        return source, target
     return None

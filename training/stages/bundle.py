@@ -17,7 +17,7 @@ from core.errors import CheckpointError
 from core.inference.model import NETWORK_NAMES, SHIPPED_MODEL, save_model
 from training.data.dataset import CorpusSplit
 from training.metrics.pitch_judge import PitchJudge
-from training.stages.evaluate import JUDGE_FILE
+from training.workbench import JUDGE_FILE
 
 MAX_BYTES = 40 * 10**6
 """Largest bundle: it is kept in the repository and opens in an instant."""

@@ -23,7 +23,8 @@ from core.feature_extractor import FeatureExtractor
 from core.nn.layers import FullyConnectedLayer
 from training import losses
 from training.data.augment import AugmentConfig, disturb_source
-from training.data.dataset import CorpusSplit, NoteBatch, step_rng
+from training.data.dataset import NoteBatch, step_rng
+from training.data.pairs import NotePairs
 from training.metrics.pitch_judge import NOTES
 from training.run_dir import RunDir
 from training.trainer import Stage, clip_and_step, cosine_share, set_learning_rates
@@ -86,8 +87,8 @@ class FeaturesStage(Stage):
     Args:
         fabric: Where.
         features: f.
-        train: Training notes.
-        validation: Validation notes.
+        train: Pairs of training notes.
+        validation: Pairs of validation notes.
         config: Recipe.
         augment: How sources are disturbed.
     """
@@ -96,15 +97,15 @@ class FeaturesStage(Stage):
         self,
         fabric: Fabric,
         features: FeatureExtractor,
-        train: CorpusSplit,
-        validation: CorpusSplit,
+        train: NotePairs,
+        validation: NotePairs,
         config: FeaturesConfig,
         augment: AugmentConfig,
     ) -> None:
         self.fabric, self.config, self.augment = fabric, config, augment
-        self.train_split, self.validation_split = train, validation
+        self.train_pairs, self.validation_pairs = train, validation
         self.mel = features.mel
-        classifiers = TimbreClassifiers(features.config.h_dim, len(train.instruments))
+        classifiers = TimbreClassifiers(features.config.h_dim, len(train.split.instruments))
         modules = {"features": features, "classifiers": classifiers}
         self.base_rates = dict.fromkeys(modules, config.learning_rate)
         self.networks, self.optimizers = {}, {}
@@ -117,10 +118,10 @@ class FeaturesStage(Stage):
         config = self.config
         share = cosine_share(step, config.steps, config.fall_to)
         set_learning_rates(self.optimizers, self.base_rates, share)
-        indices = self.train_split.draw(
+        indices = self.train_pairs.draw_notes(
             rng, config.instruments_per_batch, config.notes_per_instrument
         )
-        batch = self.train_split.batch(indices).to(self.fabric.device)
+        batch = self.train_pairs.split.batch(indices).to(self.fabric.device)
         chance = torch.Generator().manual_seed(int(rng.integers(2**62)))
         mel = disturb_source(self.augment, self.mel, batch.mel, chance)[:, None]
         notes = batch.midi_pitch.round().long()
@@ -150,8 +151,8 @@ class FeaturesStage(Stage):
     def validate(self, networks: Mapping[str, nn.Module]) -> dict[str, float]:
         """Distance between notes of an instrument ÷ between instruments, unseen ones."""
         rng = step_rng(0, 0, 0)
-        indices = self.validation_split.draw(rng, 48, 4)
-        batch: NoteBatch = self.validation_split.batch(indices).to(self.fabric.device)
+        indices = self.validation_pairs.draw_notes(rng, 48, 4)
+        batch: NoteBatch = self.validation_pairs.split.batch(indices).to(self.fabric.device)
         with self.fabric.autocast():
             h = torch.cat([networks["features"](m[:, None]) for m in torch.split(batch.mel, 32)])
         grouped = h.reshape(48, 4, -1)

@@ -4,14 +4,15 @@ Papers: GANStrument (arXiv 2211.05385): G and D are trained on tuples (x, p, h =
 non-saturating logistic loss and lazy R1 (StyleGAN2, section 4.1).
 
 Ours beside it (see resources/configs/default.toml, off in paper.toml): cross-pitch reconstruction
-(from an instrument's note at pitch a, its true note at pitch b), and f is trained further by it,
-its pitch adversary kept.
+(from an instrument's note at pitch a, its true note at pitch b), level apart, and f is trained further by
+it, against a probe that reads the pitch in h.
 
 Shape legend: B batch, M mel bands, F frames, H feature width.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -19,18 +20,27 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.nn import functional
 
 from core.feature_extractor import FeatureExtractor
 from core.generator import Generator
-from core.nn.layers import FullyConnectedLayer
 from training import losses
 from training.data.augment import AugmentConfig, apply_change, disturb_source, shared_change
-from training.data.dataset import CorpusSplit, NoteBatch, step_rng
+from training.data.dataset import NoteBatch, step_rng
+from training.data.pairs import NotePairs, in_turns
 from training.discriminator import Discriminator
-from training.metrics.pitch_judge import NOTES
+from training.evaluation.measures import levelled, log_mel_rmse_db
 from training.run_dir import RunDir
 from training.trainer import Stage, clip_and_step, cosine_share, plain_module, set_learning_rates
+
+VALIDATION_BATCH = 16
+PROBE_NOTES = 1024
+"""Notes that the pitch probe is fitted to."""
+PROBE_RIDGE = 1e-3
+"""Its regularisation, per note: features have unit mean square."""
+PROBE_SCALE = (1.0, 0.5, 0.5, 0.5)
+"""Weights of its readings: octaves from middle C, their square, cosine and sine within the octave."""
+HEARD_DB = 60.0
+"""How far below its loudest bin a mel is compared in validation."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,12 +57,18 @@ class GeneratorStageConfig:
     """Adam's step size for f where it is trained along; 0 freezes f (the paper)."""
     discriminator_learning_rate: float = 2e-3
     """Adam's step size for D."""
-    cross_pitch_probability: float = 0.7
-    """Share of pairs whose target is another note of the instrument; 0 is the paper."""
     reconstruction_weight: float = 10.0
-    """Weight of the squared difference to the true target; 0 is the paper."""
+    """Weight of the squared difference to the true target, level apart; 0 is the paper."""
     absolute_weight: float = 1.0
-    """Weight of the absolute difference to the true target; 0 is the paper."""
+    """Weight of the absolute difference to the true target, level apart; 0 is the paper."""
+    audible_depth_db: float = 64.0
+    """How far below its loudest bin a mel is compared so."""
+    level_weight: float = 0.5
+    """Weight of the squared gain that is taken off; 0 is the paper."""
+    quiet_weight: float = 0.5
+    """Weight of the absolute difference further below; 0 is the paper."""
+    movement_weight: float = 0.5
+    """Weight of the difference in how much bands move from frame to frame; 0 is the paper."""
     adversarial_weight: float = 0.05
     """Weight of the adversarial loss; 1 is the paper."""
     adversarial_start: int = 2000
@@ -65,8 +81,8 @@ class GeneratorStageConfig:
     """Steps of D between penalties."""
     noise_probability: float = 0.5
     """Share of pairs rendered with z ~ N(0, 1) instead of z = 0."""
-    adversary_weight: float = 0.02
-    """Strength of the pitch adversary's reversed gradient on f where f is trained."""
+    probe_weight: float = 1.0
+    """Weight of what a linear probe reads of the pitch in h, where f is trained along."""
     gradient_clip: float = 1.0
     """Largest gradient norm."""
     fall_to: float = 0.1
@@ -84,10 +100,9 @@ class PairBatch:
 
 
 def draw_pairs(
-    split: CorpusSplit,
+    pairs: NotePairs,
     rng: np.random.Generator,
     count: int,
-    cross_pitch_probability: float,
     augment: AugmentConfig,
     device: torch.device,
 ) -> PairBatch:
@@ -95,9 +110,8 @@ def draw_pairs(
 
     The sources are disturbed as recordings are; the targets are not.
     """
-    indices = split.draw(rng, count, 2).reshape(count, 2)
-    alone = rng.random(count) >= cross_pitch_probability
-    indices[alone, 1] = indices[alone, 0]
+    split = pairs.split
+    indices = pairs.draw(rng, count)
     source = split.batch(indices[:, 0]).to(device)
     target = split.batch(indices[:, 1]).to(device)
     chance = torch.Generator().manual_seed(int(rng.integers(2**62)))
@@ -115,23 +129,65 @@ def _with_mel(batch: NoteBatch, mel: Tensor) -> NoteBatch:
     )
 
 
-class PitchAdversary(nn.Module):
-    """Looks for the note in h, behind a reversed gradient.
+class PitchProbe(nn.Module):
+    """The best linear reading of the pitch from h, found anew at every step; f learns to defeat it.
+
+    A ridge regression on the last notes, solved exactly: unlike an adversary that is trained beside
+    f, it cannot fall behind. It reads the pitch, its square and the place within the octave.
+
+    Shape legend: B batch, H feature width, N notes remembered, R readings.
 
     Args:
         h_dim: Feature width H.
     """
 
+    h_memory: Tensor
+    readings_memory: Tensor
+    seen: Tensor
+
     def __init__(self, h_dim: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            FullyConnectedLayer(h_dim, h_dim, activation=True), FullyConnectedLayer(h_dim, NOTES)
-        )
+        self.register_buffer("h_memory", torch.zeros(PROBE_NOTES, h_dim))
+        self.register_buffer("readings_memory", torch.zeros(PROBE_NOTES, len(PROBE_SCALE)))
+        self.register_buffer("seen", torch.zeros((), dtype=torch.int64))
 
-    def forward(self, h: Tensor, strength: float) -> Tensor:
-        """[B, H] to logits [B, NOTES]."""
-        logits: Tensor = self.layers(losses.reverse_gradient(h, strength))
-        return logits
+    def forward(self, h: Tensor, midi_pitch: Tensor) -> Tensor:
+        """How much of the readings the probe explains, and remember these notes.
+
+        Args:
+            h: Features, [B, H]; gradients go here.
+            midi_pitch: [B].
+
+        Returns:
+            Mean over the readings of the covariance of what is read with what is true, in variances
+            of the true: the probe's share of explained variance, at least 0.
+        """
+        h = h.float()
+        readings = self._readings(midi_pitch)
+        filled = int(self.seen.clamp_max(PROBE_NOTES))
+        explained = torch.zeros(len(PROBE_SCALE), device=h.device)
+        if filled >= PROBE_NOTES // 4:
+            known, wanted = self.h_memory[:filled], self.readings_memory[:filled]
+            centre, middle = known.mean(dim=0), wanted.mean(dim=0)
+            known, wanted = known - centre, wanted - middle
+            gram = known.T @ known + PROBE_RIDGE * filled * torch.eye(h.shape[1], device=h.device)
+            weights = torch.linalg.solve(gram, known.T @ wanted)  # [H, R]
+            read = (h - centre) @ weights
+            variance = wanted.square().mean(dim=0)
+            explained = ((readings - middle) * read).mean(dim=0) / variance.clamp_min(1e-3)
+        places = (int(self.seen) + torch.arange(len(h), device=h.device)) % PROBE_NOTES
+        self.h_memory[places] = h.detach()
+        self.readings_memory[places] = readings
+        self.seen += len(h)
+        return explained.mean().clamp_min(0.0)
+
+    @staticmethod
+    def _readings(midi_pitch: Tensor) -> Tensor:
+        """[B] to [B, R]."""
+        octaves = (midi_pitch.float() - 60.0) / 12.0
+        angle = 2.0 * torch.pi * octaves
+        scale = torch.tensor(PROBE_SCALE, device=octaves.device)
+        return torch.stack([octaves, octaves.square(), angle.cos(), angle.sin()], dim=1) * scale
 
 
 class GeneratorStage(Stage):
@@ -142,8 +198,8 @@ class GeneratorStage(Stage):
         features: f, from the stage before.
         generator: G.
         discriminator: D.
-        train: Training notes.
-        validation: Validation notes.
+        train: Pairs of training notes.
+        validation: Pairs of validation notes.
         config: Recipe.
         augment: How recordings are changed.
     """
@@ -154,14 +210,17 @@ class GeneratorStage(Stage):
         features: FeatureExtractor,
         generator: Generator,
         discriminator: Discriminator,
-        train: CorpusSplit,
-        validation: CorpusSplit,
+        train: NotePairs,
+        validation: NotePairs,
         config: GeneratorStageConfig,
         augment: AugmentConfig,
     ) -> None:
         self.fabric, self.config, self.augment = fabric, config, augment
-        self.train_split, self.validation_split = train, validation
+        self.train_pairs, self.validation_pairs = train, validation
+        self.unit_db = train.split.mel.db_per_unit
         self.z_dim = generator.config.z_dim
+        self.time = generator.time
+        fabric.to_device(self.time)
         self.base_rates = {
             "generator": config.learning_rate,
             "discriminator": config.discriminator_learning_rate,
@@ -169,14 +228,15 @@ class GeneratorStage(Stage):
         modules: dict[str, nn.Module] = {"generator": generator, "discriminator": discriminator}
         self.trains_features = config.features_learning_rate > 0.0
         if self.trains_features:
-            modules |= {"features": features, "adversary": PitchAdversary(features.config.h_dim)}
+            modules["features"] = features
             self.base_rates["features"] = config.features_learning_rate
-            self.base_rates["adversary"] = config.features_learning_rate
         self.networks, self.optimizers = {}, {}
         for name, module in modules.items():
             optimizer = torch.optim.Adam(module.parameters(), self.base_rates[name], (0.5, 0.99))
             self.networks[name], self.optimizers[name] = fabric.setup(module, optimizer)
-        if not self.trains_features:
+        if self.trains_features:
+            self.networks["probe"] = fabric.to_device(PitchProbe(features.config.h_dim))
+        else:
             features.requires_grad_(False)
             self.networks["features"] = fabric.to_device(features)
 
@@ -186,36 +246,37 @@ class GeneratorStage(Stage):
         share = cosine_share(step, config.steps, config.fall_to)
         set_learning_rates(self.optimizers, self.base_rates, share)
         pairs = draw_pairs(
-            self.train_split, rng, config.batch_size, config.cross_pitch_probability,
-            self.augment, self.fabric.device,
-        )  # fmt: skip
+            self.train_pairs, rng, config.batch_size, self.augment, self.fabric.device
+        )
         target = pairs.target
         z = torch.randn(config.batch_size, self.z_dim, device=self.fabric.device)
         z = z * (torch.rand(config.batch_size, 1, device=z.device) < config.noise_probability)
         with self.fabric.autocast():
             h = self.networks["features"](pairs.source.mel[:, None])
-        rendered = self.networks["generator"](z, target.midi_pitch, target.velocity, h)
-        true = target.mel[:, None]
-        squared = losses.reconstruction(rendered, true)
-        absolute = (rendered - true).abs().mean()
-        loss = config.reconstruction_weight * squared + config.absolute_weight * absolute
-        reported = {"squared": squared, "absolute": absolute}
+        cells = self.networks["generator"](z, target.midi_pitch, target.velocity, h, in_cells=True)
+        rendered = self.time.expand(cells)[:, 0]
+        missed = losses.level_free(rendered, target.mel, config.audible_depth_db / self.unit_db)
+        loss = (
+            config.reconstruction_weight * missed.squared
+            + config.absolute_weight * missed.absolute
+            + config.level_weight * missed.level
+            + config.quiet_weight * missed.quiet
+            + config.movement_weight * missed.movement
+        )
+        reported = {part.name: getattr(missed, part.name) for part in dataclasses.fields(missed)}
         adversarial = step >= config.adversarial_start and config.adversarial_weight > 0.0
         if adversarial:
             logits = frozen_logits(
-                self.fabric, self.networks["discriminator"], rendered, target, h.detach()
+                self.fabric, self.networks["discriminator"], cells, target, h.detach()
             )
             fooled = losses.generator_logistic(logits)
             loss = loss + config.adversarial_weight * fooled
             reported["fooled"] = fooled
         if self.trains_features:
-            note_logits = self.networks["adversary"](h, config.adversary_weight)
-            notes = pairs.source.midi_pitch.round().long()
-            found = functional.cross_entropy(note_logits, notes)
-            loss = loss + found
-            reported["adversary"] = found
-            for name in ("features", "adversary"):
-                self.optimizers[name].zero_grad(set_to_none=True)
+            read = self.networks["probe"](h, pairs.source.midi_pitch)
+            loss = loss + config.probe_weight * read
+            reported["pitch_read"] = read
+            self.optimizers["features"].zero_grad(set_to_none=True)
         clip_and_step(
             self.fabric, self.networks["generator"], self.optimizers["generator"], loss,
             config.gradient_clip,
@@ -223,12 +284,11 @@ class GeneratorStage(Stage):
         if self.trains_features:
             parameters = self.networks["features"].parameters()
             nn.utils.clip_grad_norm_(parameters, config.gradient_clip)
-            for name in ("features", "adversary"):
-                self.optimizers[name].step()
+            self.optimizers["features"].step()
         if adversarial and step % config.discriminator_every == 0:
             reported |= discriminator_step(
                 self.fabric, self.networks["discriminator"], self.optimizers["discriminator"],
-                target, rendered.detach(), h.detach(), r1_weight=config.r1_weight,
+                target, self.time.pool(target.mel), cells.detach(), h.detach(), r1_weight=config.r1_weight,
                 with_r1=step // config.discriminator_every % config.r1_every == 0,
                 r1_every=config.r1_every,
             )  # fmt: skip
@@ -236,38 +296,58 @@ class GeneratorStage(Stage):
 
     @torch.no_grad()
     def validate(self, networks: Mapping[str, nn.Module]) -> dict[str, float]:
-        """RMSE in dB to true notes of unseen instruments, at the source's note and at others."""
-        measures = {}
-        with self.fabric.autocast():
-            for name, batch_h, target in validation_pairs(
-                self.validation_split, networks["features"], self.fabric.device
-            ):
-                z = torch.zeros(len(batch_h), self.z_dim, device=batch_h.device)
-                rendered = networks["generator"](z, target.midi_pitch, target.velocity, batch_h)
-                error = (rendered[:, 0] - target.mel).square().mean(dim=(1, 2)).sqrt()
-                measures[f"{name}_rmse_db"] = (
-                    float(error.mean()) * self.validation_split.mel.db_per_unit
-                )
+        """Distances in dB to true notes of unseen recorded instruments, see :func:`mel_distances`."""
+        measures: dict[str, float] = {}
+        for name, h, target in validation_pairs(
+            self.validation_pairs, networks["features"], self.fabric
+        ):
+            rendered = draw_still(networks["generator"], self.z_dim, target, h, self.fabric)
+            found = mel_distances(rendered, target.mel, self.unit_db)
+            measures |= {f"{name}_{measure}": value for measure, value in found.items()}
         return measures
 
     @torch.no_grad()
     def show(self, networks: Mapping[str, nn.Module], run: RunDir, step: int) -> None:
         """True and rendered mels of unseen instruments, side by side."""
         for name, h, target in validation_pairs(
-            self.validation_split, networks["features"], self.fabric.device, count=6
+            self.validation_pairs, networks["features"], self.fabric, count=6
         ):
-            z = torch.zeros(len(h), self.z_dim, device=h.device)
-            with self.fabric.autocast():
-                rendered = networks["generator"](z, target.midi_pitch, target.velocity, h)[:, 0]
+            rendered = draw_still(networks["generator"], self.z_dim, target, h, self.fabric)
             both = torch.cat([target.mel, rendered], dim=1)  # one above the other
             picture = torch.cat(list(both), dim=1).float().cpu().numpy()
             run.log_spectrogram(f"{name} (true above rendered)", step, picture)
 
 
+def draw_still(
+    generator: nn.Module, z_dim: int, target: NoteBatch, h: Tensor, fabric: Fabric
+) -> Tensor:
+    """Mels [B, M, F] of notes at z = 0, some at a time."""
+    parts = []
+    for part in torch.split(torch.arange(len(h)), VALIDATION_BATCH):
+        z = torch.zeros(len(part), z_dim, device=h.device)
+        with fabric.autocast():
+            drawn = generator(z, target.midi_pitch[part], target.velocity[part], h[part])
+        parts.append(drawn[:, 0].float())
+    return torch.cat(parts)
+
+
+def mel_distances(rendered: Tensor, true: Tensor, unit_db: float) -> dict[str, float]:
+    """How far mels [B, M, F] are from true ones, level apart: means in dB, and how much they move."""
+    rendered = levelled(rendered, true, HEARD_DB / unit_db)
+    audible = log_mel_rmse_db(rendered, true, unit_db, depth_db=HEARD_DB)
+    whole = log_mel_rmse_db(rendered, true, unit_db)
+    movement = rendered.diff(dim=2).abs().mean() / true.diff(dim=2).abs().mean()
+    return {
+        "lmd60_db": float(np.mean(audible)),
+        "lmd_db": float(np.mean(whole)),
+        "movement": float(movement),
+    }
+
+
 def frozen_logits(
     fabric: Fabric, discriminator: nn.Module, rendered: Tensor, target: NoteBatch, h: Tensor
 ) -> Tensor:
-    """D's logits on rendered mels with gradients for the mels alone, [B, 1, M, F] to [B]."""
+    """D's logits on rendered mels with gradients for the mels alone, [B, 1, M, C] to [B]."""
     judge = plain_module(discriminator).requires_grad_(False)
     with fabric.autocast():
         logits: Tensor = judge(rendered, target.midi_pitch, target.velocity, h)
@@ -280,6 +360,7 @@ def discriminator_step(
     discriminator: nn.Module,
     optimizer: torch.optim.Optimizer,
     target: NoteBatch,
+    true: Tensor,
     rendered: Tensor,
     h: Tensor,
     *,
@@ -293,8 +374,9 @@ def discriminator_step(
         fabric: Where.
         discriminator: D.
         optimizer: D's.
-        target: True notes.
-        rendered: Rendered mels, detached, [B, 1, M, F].
+        target: True notes, for their pitches and velocities.
+        true: Their mels in cells of time, [B, M, C].
+        rendered: Rendered mels, detached, [B, 1, M, C].
         h: Timbre features, detached, [B, H].
         r1_weight: γ.
         with_r1: Whether this step has the penalty.
@@ -303,7 +385,7 @@ def discriminator_step(
     Returns:
         The losses by name.
     """
-    real = target.mel[:, None].detach()
+    real = true[:, None].detach()
     real_logits = discriminator(real, target.midi_pitch, target.velocity, h)
     fake_logits = discriminator(rendered, target.midi_pitch, target.velocity, h)
     loss = losses.discriminator_logistic(real_logits, fake_logits)
@@ -324,21 +406,27 @@ def discriminator_step(
 
 
 def validation_pairs(
-    split: CorpusSplit, features: nn.Module, device: torch.device, count: int = 64
+    pairs: NotePairs, features: nn.Module, fabric: Fabric, count: int = 192
 ) -> list[tuple[str, Tensor, NoteBatch]]:
-    """The same pairs every time: (name, features of the sources, targets).
+    """Notes of recorded instruments, the same every time: (name, features of sources, targets).
+
+    Every preset has its turn before one has a second.
 
     Args:
-        split: Where the notes come from.
+        pairs: Where the notes come from.
         features: f.
-        device: Where to compute.
+        fabric: Where to compute.
         count: Pairs of each kind.
 
     Returns:
-        ``same`` (target is the source itself) and ``cross`` (another note of the instrument).
+        ``same`` (target is the source itself) and ``cross`` (a genuine pair at another pitch).
     """
-    indices = split.draw(step_rng(0, 0, 0), count, 2).reshape(count, 2)
-    source = split.batch(indices[:, 0]).to(device)
-    with torch.no_grad():
-        h = torch.cat([features(mel[:, None]) for mel in torch.split(source.mel, 16)])
-    return [("same", h, source), ("cross", h, split.batch(indices[:, 1]).to(device))]
+    split = pairs.split
+    every = pairs.pairs(recorded=True)
+    every = every if len(every) else pairs.pairs(recorded=False)
+    is_other_pitch = np.abs(split.midi_pitch[every[:, 0]] - split.midi_pitch[every[:, 1]]) >= 1.0
+    chosen = in_turns(step_rng(0, 0, 0), every[is_other_pitch], split.instrument)[:count]
+    source = split.batch(chosen[:, 0]).to(fabric.device)
+    with torch.no_grad(), fabric.autocast():
+        h = torch.cat([features(mel[:, None]) for mel in torch.split(source.mel, VALIDATION_BATCH)])
+    return [("same", h, source), ("cross", h, split.batch(chosen[:, 1]).to(fabric.device))]

@@ -4,16 +4,17 @@ Paper: HyperGANStrument (arXiv 2401.04558, section 3.2): x_init = G(0, p, h), h_
 x̂ = G(z, p, h; θ · (1 + H(h, h_init))) is trained with λ_timbre ‖f(x̂) − h‖² + λ_recon ‖x̂ − x‖², in the
 second stage with the adversarial loss beside them (λ_timbre = 20, λ_recon = 200).
 
-Ours beside it (off in paper.toml): the same offsets also render another note of the instrument, whose
-true mel joins the reconstruction term. The timbre term is the mean square over the feature's width.
-A second reconstruction term may see the other notes as the engine renders them, with carry-over.
+Ours beside it (off in paper.toml): H reads what the first pass missed (core/inference/miss.py), and what
+it predicts is judged by *other* notes of the instrument, genuine pairs of the source, as the engine
+renders them: offsets, carry-over, gates and the recording's own colour together, level apart. The timbre
+term is the mean square over the feature's width.
 
 Shape legend: T timbres with K notes each, B = T · K, M mel bands, F frames, H feature width.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,15 +25,29 @@ from torch import Tensor, nn
 from core.errors import ParameterError
 from core.feature_extractor import FeatureExtractor
 from core.generator import Generator
-from core.hypernetwork import Hypernetwork
-from core.inference.carry_over import body_of, body_share
+from core.hypernetwork import Hypernetwork, Refinement
+from core.inference.carry_over import carry_over_of, moved
+from core.inference.gates import GATE_SHAPE, gates_at
+from core.inference.miss import miss_code
+from core.inference.original import recording_share
+from core.inference.request import ORIGINAL_RANGE
+from core.mel import MelConfig
 from training import losses
 from training.data.augment import AugmentConfig, apply_change, disturb_source, shared_change
-from training.data.dataset import CorpusSplit, NoteBatch
+from training.data.dataset import NoteBatch
+from training.data.pairs import NotePairs
 from training.discriminator import Discriminator
 from training.run_dir import RunDir
-from training.stages.generator import discriminator_step, frozen_logits, validation_pairs
+from training.stages.generator import (
+    VALIDATION_BATCH,
+    discriminator_step,
+    frozen_logits,
+    mel_distances,
+    validation_pairs,
+)
 from training.trainer import Stage, clip_and_step, cosine_share, plain_module, set_learning_rates
+
+VALIDATION_TIMBRES = 128
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,9 +68,11 @@ class HypernetworkStageConfig:
     """λ_timbre (arXiv 2401.04558, section 4.1)."""
     reconstruction_weight: float = 200.0
     """λ_recon (arXiv 2401.04558, section 4.1)."""
-    carried_weight: float = 0.0
-    """Weight of a reconstruction term on the other notes with the source's carry-over; 0 is the
-    paper."""
+    carried_weight: float = 200.0
+    """Weight of the squared difference, level apart, of the other notes as the engine renders them;
+    0 is the paper, which has none."""
+    audible_depth_db: float = 64.0
+    """How far below its loudest bin such a note is compared."""
     adversarial_weight: float = 0.0
     """Weight of the adversarial loss: 0 in the first stage, 1 in the paper's second."""
     r1_weight: float = 1.0
@@ -77,31 +94,44 @@ class HypernetworkStageConfig:
             )
 
 
-def carried_over(source: Tensor, drawn: Tensor, others: Tensor, semitones: Tensor) -> Tensor:
-    """Other notes with the body of what was missed in their source, with gradients.
+def composed(
+    source: Tensor, drawn: Tensor, others: Tensor, gates: Tensor, semitones: Tensor, mel: MelConfig
+) -> Tensor:
+    """Other notes as the engine composes them, with gradients.
 
-    What moves with the partials is left out: training should draw the partials itself.
+    The recording at another pitch is taken to be its mel, moved along frequency: shifting its sound
+    would cost more than all else in a step.
 
     Args:
         source: Mels of the sources, [T, M, F].
         drawn: What the model makes of them at their own notes, [T, M, F].
         others: What it makes of other notes, [T, K - 1, M, F].
+        gates: What H predicts, [T, GATE_COUNT]; [T, 0] leaves the laws as they are.
         semitones: Those notes' distances from the source, [T, K - 1].
+        mel: Geometry.
 
     Returns:
         [T, K - 1, M, F].
     """
-    body = body_of(source - drawn)
-    shares = torch.tensor(
-        [[body_share(each) for each in line] for line in semitones.tolist()], device=body.device
-    )
-    return (others + shares[..., None, None] * body[:, None]).clamp_min(-1.0)
+    notes = []
+    for place, distances in enumerate(semitones.tolist()):
+        carry_over = carry_over_of(source[place], drawn[place])
+        for index, distance in enumerate(distances):
+            own = gates[place].reshape(GATE_SHAPE) if gates.numel() else None
+            factors = None if own is None else gates_at(own, distance, mel.n_mels)
+            note = others[place, index] + carry_over.at(distance, mel, factors)
+            share = torch.from_numpy(recording_share(distance, ORIGINAL_RANGE, mel)).to(note.device)
+            if factors is not None:
+                share = (share * factors.recording).clamp_max(1.0)
+            recording = moved(source[place] + 1.0, distance, mel) - 1.0
+            notes.append((note + share * (recording - note.clamp_min(-1.0))).clamp_min(-1.0))
+    return torch.stack(notes).reshape(others.shape)
 
 
 def refine(
     features: nn.Module, generator: Generator, hypernetwork: nn.Module, source: NoteBatch, h: Tensor
-) -> Sequence[Tensor]:
-    """Weight offsets of timbres, as the engine computes them; gradients reach H alone.
+) -> Refinement:
+    """What H predicts of timbres, as the engine asks it; gradients reach H alone.
 
     Args:
         features: f.
@@ -111,7 +141,7 @@ def refine(
         h: Their features, [T, H].
 
     Returns:
-        One Δ [T, O, I] per modulated layer.
+        Offsets and gates.
     """
     plain = plain_module(hypernetwork)
     assert isinstance(plain, Hypernetwork)
@@ -120,8 +150,11 @@ def refine(
         initial = generator(z, source.midi_pitch, source.velocity, h)
         mels = source.mel[:, None], initial
         read = mels if plain.config.reads_mels else (h, features(initial))
-    offsets: list[Tensor] = hypernetwork(*read)
-    return offsets
+        miss = None
+        if plain.config.miss_dim:
+            miss = miss_code(source.mel, initial[:, 0], source.midi_pitch, generator.mel)
+    refinement: Refinement = hypernetwork(*read, miss)
+    return refinement
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,6 +165,8 @@ class _Rendered:
     target: NoteBatch
     plain: Tensor
     refined: Tensor
+    gates: Tensor
+    """Of the sources, [B, GATE_COUNT]."""
 
 
 class HypernetworkStage(Stage):
@@ -143,8 +178,8 @@ class HypernetworkStage(Stage):
         generator: G, frozen.
         hypernetwork: H.
         discriminator: D, from the generator's stage.
-        train: Training notes.
-        validation: Validation notes.
+        train: Pairs of training notes.
+        validation: Pairs of validation notes.
         config: Recipe.
         augment: How recordings are changed.
     """
@@ -156,13 +191,13 @@ class HypernetworkStage(Stage):
         generator: Generator,
         hypernetwork: Hypernetwork,
         discriminator: Discriminator,
-        train: CorpusSplit,
-        validation: CorpusSplit,
+        train: NotePairs,
+        validation: NotePairs,
         config: HypernetworkStageConfig,
         augment: AugmentConfig,
     ) -> None:
         self.fabric, self.config, self.augment = fabric, config, augment
-        self.train_split, self.validation_split = train, validation
+        self.train_pairs, self.validation_pairs = train, validation
         self.features = fabric.to_device(features.requires_grad_(False)).eval()
         self.generator = generator.requires_grad_(False).eval()
         fabric.to_device(self.generator)
@@ -182,10 +217,10 @@ class HypernetworkStage(Stage):
         share = cosine_share(step, config.steps, config.fall_to)
         set_learning_rates(self.optimizers, self.base_rates, share)
         timbres, notes = config.timbres_per_batch, config.notes_per_timbre
-        indices = self.train_split.draw(rng, timbres, notes)
-        target = self.train_split.batch(indices).to(self.fabric.device)
+        indices = self.train_pairs.draw_notes(rng, timbres, notes)
+        target = self.train_pairs.split.batch(indices).to(self.fabric.device)
         chance = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        mel_config = self.train_split.mel
+        mel_config = self.train_pairs.split.mel
         change = shared_change(self.augment, mel_config, timbres, chance).to(self.fabric.device)
         changed = apply_change(target.mel, change.repeat_interleave(notes, dim=0))
         source = NoteBatch(
@@ -196,31 +231,29 @@ class HypernetworkStage(Stage):
         with self.fabric.autocast():
             with torch.no_grad():
                 h = self.features(source.mel[:, None])
-            offsets = refine(
+            refinement = refine(
                 self.features, self.generator, self.networks["hypernetwork"], source, h
             )
         h_notes = h.repeat_interleave(notes, dim=0)
         z = torch.zeros(timbres * notes, self.generator.config.z_dim, device=h.device)
         with self.fabric.autocast():
-            rendered = self.generator(z, target.midi_pitch, target.velocity, h_notes, offsets)
-            h_rendered = self.features(rendered)
-        squared = losses.reconstruction(rendered, changed[:, None])
-        timbre = losses.timbre(h_rendered, h_notes)
-        loss = config.timbre_weight * timbre + config.reconstruction_weight * squared
-        reported = {"squared": squared, "timbre": timbre}
-        if config.carried_weight > 0.0:
-            by_timbre = (timbres, notes, mel_config.n_mels, mel_config.n_frames)
-            drawn = rendered.float().reshape(by_timbre)
-            pitches = target.midi_pitch.reshape(timbres, notes)
-            corrected = carried_over(
-                source.mel, drawn[:, 0], drawn[:, 1:], pitches[:, 1:] - pitches[:, :1]
+            cells = self.generator(
+                z, target.midi_pitch, target.velocity, h_notes, refinement.offsets, in_cells=True
             )
-            true_others = changed.reshape(by_timbre)[:, 1:]
-            reported["carried"] = losses.reconstruction(corrected, true_others)
+            rendered = self.generator.time.expand(cells)
+            h_rendered = self.features(rendered)
+        timbre = losses.timbre(h_rendered, h_notes)
+        reported = {"timbre": timbre}
+        if config.carried_weight > 0.0:
+            reported |= self._compare(source, target, changed, rendered, refinement.gates)
+        else:
+            reported["squared"] = losses.reconstruction(rendered, changed[:, None])
+        loss = config.timbre_weight * timbre + config.reconstruction_weight * reported["squared"]
+        if config.carried_weight > 0.0:
             loss = loss + config.carried_weight * reported["carried"]
         if config.adversarial_weight > 0.0:
             logits = frozen_logits(
-                self.fabric, self.networks["discriminator"], rendered, target, h_notes
+                self.fabric, self.networks["discriminator"], cells, target, h_notes
             )
             fooled = losses.generator_logistic(logits)
             loss = loss + config.adversarial_weight * fooled
@@ -230,36 +263,73 @@ class HypernetworkStage(Stage):
             config.gradient_clip,
         )  # fmt: skip
         if config.adversarial_weight > 0.0:
-            true = NoteBatch(
-                mel=changed, midi_pitch=target.midi_pitch, velocity=target.velocity,
-                instrument=target.instrument,
-            )  # fmt: skip
             reported |= discriminator_step(
                 self.fabric, self.networks["discriminator"], self.optimizers["discriminator"],
-                true, rendered.detach(), h_notes, r1_weight=config.r1_weight,
+                target, self.generator.time.pool(changed), cells.detach(), h_notes, r1_weight=config.r1_weight,
                 with_r1=step % config.r1_every == 0, r1_every=config.r1_every,
             )  # fmt: skip
         return reported
 
+    def _compare(
+        self, source: NoteBatch, target: NoteBatch, true: Tensor, rendered: Tensor, gates: Tensor
+    ) -> dict[str, Tensor]:
+        """The source's own note as drawn, the other notes as composed, both level apart.
+
+        Args:
+            source: The sources as they are heard, T notes.
+            target: Their own notes and others, B notes.
+            true: Mels of these, [B, M, F].
+            rendered: What is drawn of them, [B, 1, M, F].
+            gates: Of the sources, [T, GATE_COUNT].
+        """
+        mel = self.train_pairs.split.mel
+        depth = self.config.audible_depth_db / mel.db_per_unit
+        by_timbre = (len(source.midi_pitch), -1, mel.n_mels, mel.n_frames)
+        drawn, wanted = rendered[:, 0].float().reshape(by_timbre), true.reshape(by_timbre)
+        pitches = target.midi_pitch.reshape(by_timbre[:2])
+        others = composed(
+            source.mel, drawn[:, 0], drawn[:, 1:], gates, pitches[:, 1:] - pitches[:, :1], mel
+        )
+        return {
+            "squared": losses.level_free(drawn[:, 0], wanted[:, 0], depth).squared,
+            "carried": losses.level_free(
+                others.flatten(0, 1), wanted[:, 1:].flatten(0, 1), depth
+            ).squared,
+        }
+
     @torch.no_grad()
     def validate(self, networks: Mapping[str, nn.Module]) -> dict[str, float]:
-        """RMSE in dB to true notes of unseen instruments: plain, refined, with carry-over."""
-        unit = self.validation_split.mel.db_per_unit
-        same, cross = self._render(networks, 64)
-        corrected = carried_over(
-            same.target.mel, same.refined, cross.refined[:, None],
-            (cross.target.midi_pitch - same.target.midi_pitch)[:, None],
-        )[:, 0]  # fmt: skip
+        """Distances in dB to true notes of unseen recorded instruments.
+
+        The source's own note and another as drawn, plain and refined; the other as the engine
+        composes it, without H (``laws``) and with it (``composed``).
+        """
+        mel = self.validation_pairs.split.mel
+        same, cross = self._render(networks, VALIDATION_TIMBRES)
+        semitones = (cross.target.midi_pitch - same.target.midi_pitch)[:, None]
+        source = same.target.mel
+        laws = composed(
+            source,
+            same.plain,
+            cross.plain[:, None],
+            source.new_zeros(len(source), 0),
+            semitones,
+            mel,
+        )
+        ours = composed(source, same.refined, cross.refined[:, None], cross.gates, semitones, mel)
         drawn = {
             "same_plain": (same, same.plain), "same_refined": (same, same.refined),
             "cross_plain": (cross, cross.plain), "cross_refined": (cross, cross.refined),
-            "cross_carried": (cross, corrected),
+            "laws": (cross, laws[:, 0]), "composed": (cross, ours[:, 0]),
         }  # fmt: skip
         measures = {}
         for name, (rendered, mels) in drawn.items():
-            error = (mels - rendered.target.mel).square().mean(dim=(1, 2))
-            measures[f"{name}_rmse_db"] = float(error.sqrt().mean()) * unit
-            measures[f"{name}_mse"] = float(error.mean())
+            found = mel_distances(mels, rendered.target.mel, mel.db_per_unit)
+            measures[f"{name}_lmd60_db"], measures[f"{name}_lmd_db"] = (
+                found["lmd60_db"], found["lmd_db"],
+            )  # fmt: skip
+            error = (mels - rendered.target.mel).square().mean()
+            measures[f"{name}_mse"] = float(error)
         return measures
 
     @torch.no_grad()
@@ -273,17 +343,25 @@ class HypernetworkStage(Stage):
     def _render(self, networks: Mapping[str, nn.Module], count: int) -> list[_Rendered]:
         """Validation sources at their own note (``same``), then at another (``cross``)."""
         results = []
-        with self.fabric.autocast():
-            pairs = validation_pairs(
-                self.validation_split, self.features, self.fabric.device, count
+        pairs = validation_pairs(self.validation_pairs, self.features, self.fabric, count)
+        _, h, source = pairs[0]
+        for name, _, target in pairs:
+            parts = []
+            for part in torch.split(torch.arange(len(h)), VALIDATION_BATCH):
+                with self.fabric.autocast():
+                    refinement = refine(
+                        self.features, self.generator, networks["hypernetwork"], source.part(part),
+                        h[part],
+                    )  # fmt: skip
+                    z = torch.zeros(len(part), self.generator.config.z_dim, device=h.device)
+                    wanted = target.midi_pitch[part], target.velocity[part], h[part]
+                    plain, refined = (
+                        self.generator(z, *wanted, offsets)[:, 0].float()
+                        for offsets in (None, refinement.offsets)
+                    )
+                parts.append((plain, refined, refinement.gates.float()))
+            plain, refined, gates = (torch.cat(each) for each in zip(*parts, strict=True))
+            results.append(
+                _Rendered(name=name, target=target, plain=plain, refined=refined, gates=gates)
             )
-            _, h, source = pairs[0]
-            offsets = refine(self.features, self.generator, networks["hypernetwork"], source, h)
-            z = torch.zeros(len(h), self.generator.config.z_dim, device=h.device)
-            for name, _, target in pairs:
-                plain, refined = (
-                    self.generator(z, target.midi_pitch, target.velocity, h, chosen)[:, 0].float()
-                    for chosen in (None, offsets)
-                )
-                results.append(_Rendered(name=name, target=target, plain=plain, refined=refined))
         return results

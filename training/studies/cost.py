@@ -57,10 +57,12 @@ def study_cost(bench: Workbench, out: Path) -> list[Table]:
         lines.append((str(batch), f"{drawing:.1f}", *(f"{each:.1f}" for each in sounding)))
     seconds = [samples / mel.sample_rate for samples in lengths]
     _draw(seconds, curves, out / "cost.png")
+    miss = torch.zeros(1, model.hypernetwork.config.miss_dim)
+    refinement = model.hypernetwork(h, h, miss)
     once = (
         ("features of a sound", _milliseconds(lambda: bench.features(source))),
-        ("offsets of a timbre", _milliseconds(lambda: model.hypernetwork(h, h))),
-        ("folding its weights", _milliseconds(lambda: generator.fold(model.hypernetwork(h, h)))),
+        ("offsets of a timbre", _milliseconds(lambda: model.hypernetwork(h, h, miss))),
+        ("folding its weights", _milliseconds(lambda: generator.fold(refinement.offsets))),
     )
     return [
         Table(

@@ -13,9 +13,10 @@ from matplotlib.figure import Figure
 
 from core.inference.request import RenderRequest, TimbreMix
 from training.data.dataset import step_rng
-from training.metrics.frechet import frechet_distance
-from training.metrics.tuning import tuning_error_cents
-from training.stages.evaluate import EvaluateConfig
+from training.evaluation.config import EvaluateConfig
+from training.evaluation.draws import draw_sources
+from training.evaluation.frechet import frechet_distance
+from training.evaluation.tuning import tuning_error_cents
 from training.tables import Table
 from training.workbench import Workbench
 
@@ -27,13 +28,15 @@ NOTES = (48, 60, 72)
 def study_interpolation(bench: Workbench, config: EvaluateConfig, out: Path) -> list[Table]:
     """Mix `pitch_sources` ÷ 2 pairs of sounds; the picture goes into `out`.
 
-    The Fréchet distance is taken to true notes of the same MIDI range.
+    The Fréchet distance is taken to true notes of recorded instruments from the same MIDI range.
     """
     split = bench.split
     rng = step_rng(config.seed, 0, 21)
-    sounds = split.draw(rng, 2 * max(1, config.pitch_sources // 2), 1).reshape(-1, 2)
-    is_near = (split.midi_pitch >= NOTES[0]) & (split.midi_pitch <= NOTES[-1])
-    true = bench.judge_true(np.flatnonzero(is_near)[: config.pairs]).features
+    sounds = draw_sources(rng, bench.pairs, 2 * max(1, config.pitch_sources // 2))
+    sounds = sounds[: len(sounds) // 2 * 2].reshape(-1, 2)
+    known = draw_sources(rng, bench.pairs, len(split))
+    is_near = (split.midi_pitch[known] >= NOTES[0]) & (split.midi_pitch[known] <= NOTES[-1])
+    true = bench.judge_true(known[is_near][: config.pairs]).features
     timbres = [(bench.analyze(int(one)), bench.analyze(int(other))) for one, other in sounds]
     accuracies, distances, lines = [], [], []
     for weight in WEIGHTS:

@@ -1,7 +1,7 @@
 """Study `invariance`: does h = f(x) keep the instrument and forget the pitch?
 
 Distances of h between notes of one instrument by semitones apart, and between instruments, beside
-the same of time-averaged mels; whether the nearest note an octave or more away is of the same
+distances of time-averaged mels; whether the nearest note an octave or more away is of the same
 instrument; a linear probe of the pitch.
 
 Shape legend: N notes, H feature width, M mel bands.
@@ -17,7 +17,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from training.data.dataset import step_rng
-from training.stages.evaluate import EvaluateConfig, explained_pitch
+from training.evaluation.config import EvaluateConfig
+from training.evaluation.draws import draw_presets, kin_of
+from training.evaluation.invariance import explained_pitch, within_and_between
 from training.tables import Table
 from training.workbench import Workbench
 
@@ -28,20 +30,20 @@ BINS = ((0, 5), (6, 11), (12, 17), (18, 23), (24, 35), (36, 96))
 
 
 def study_invariance(bench: Workbench, config: EvaluateConfig, out: Path) -> list[Table]:
-    """Measure `pairs` ÷ NOTES instruments; the picture goes into `out`."""
+    """Measure `probed_presets` presets; the picture goes into `out`."""
     split = bench.split
-    count = max(4, config.pairs // NOTES)
-    indices = split.draw(step_rng(config.seed, 0, 20), count, NOTES)
+    rng = step_rng(config.seed, 0, 20)
+    indices = np.concatenate(draw_presets(rng, bench.pairs, config.probed_presets, NOTES))
     mels = split.mels(indices)
     spaces = {"h = f(x)": bench.features(mels), "time-averaged mel": mels.mean(dim=2)}
-    pitches, instrument = split.midi_pitch[indices], split.instrument[indices]
+    pitches, instrument = split.midi_pitch[indices], kin_of(split)[indices]
     apart = np.abs(pitches[:, None] - pitches[None])
     is_same = instrument[:, None] == instrument[None]
     is_other_note = indices[:, None] != indices[None]
     curves, summary = {}, []
     for name, vectors in spaces.items():
         gaps = torch.cdist(vectors, vectors).numpy()
-        within, between = gaps[is_same & is_other_note].mean(), gaps[~is_same].mean()
+        within, between = within_and_between(vectors, instrument)
         curves[name] = (
             _by_interval(gaps, apart, is_same & is_other_note),
             _by_interval(gaps, apart, ~is_same),
@@ -51,7 +53,7 @@ def study_invariance(bench: Workbench, config: EvaluateConfig, out: Path) -> lis
                 name,
                 f"{within:.2f} / {between:.2f} = {within / between:.3f}",
                 f"{_found_again(gaps, apart, is_same):.3f}",
-                f"{explained_pitch(vectors, torch.from_numpy(pitches), NOTES):.3f}",
+                f"{explained_pitch(vectors, torch.from_numpy(pitches), instrument):.3f}",
             )
         )
     _draw(curves, out / "invariance.png")

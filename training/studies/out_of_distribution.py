@@ -18,9 +18,10 @@ import torch
 from core.audio.files import AudioClip, read_audio
 from core.inference.request import RenderRequest, Timbre, TimbreMix
 from training.data.dataset import step_rng
-from training.metrics.note_distance import log_mel_rmse_db
-from training.metrics.tuning import HIGHEST_NOTE, tuning_error_cents
-from training.stages.evaluate import EvaluateConfig
+from training.evaluation.config import EvaluateConfig
+from training.evaluation.draws import draw_sources
+from training.evaluation.measures import log_mel_rmse_db
+from training.evaluation.tuning import HIGHEST_NOTE, tuning_error_cents
 from training.studies.foreign_sounds import foreign_sounds
 from training.tables import Table
 from training.workbench import Workbench
@@ -60,8 +61,9 @@ class Finding:
 def study_out_of_distribution(
     bench: Workbench, config: EvaluateConfig, samples: Path = SAMPLES
 ) -> list[Table]:
-    """Render foreign sounds, the samples of a folder, and `tuning_notes` ÷ 3 unseen instruments."""
-    indices = bench.split.draw(step_rng(config.seed, 0, 22), max(2, config.tuning_notes // 3), 1)
+    """Render foreign sounds, the samples of a folder, and `tuning_notes` ÷ 6 notes of unseen instruments."""
+    rng = step_rng(config.seed, 0, 22)
+    indices = draw_sources(rng, bench.pairs, max(2, config.tuning_notes // 6))
     unseen = [_look(bench, "", bench.analyze(int(index))) for index in indices]
     findings = []
     for path in sorted(samples.glob("*.wav")):

@@ -1,7 +1,8 @@
 """Study `pooling`: what a second and a third note of one instrument are worth.
 
-Of each instrument some notes are given in an order drawn by chance, all others are true notes to
-compare with: so more notes help by lying nearer, and by standing on both sides. The first table has
+Some notes of each recorded instrument are given in an order drawn by chance, others are true notes to
+compare with, of which no recording was given: so more notes help by lying nearer, and by standing on
+both sides. The first table has
 what a user hears; the second the model with carry-over alone, in which no recording sounds.
 
 Shape legend: N notes.
@@ -17,9 +18,10 @@ from numpy.typing import NDArray
 
 from core.inference.request import ORIGINAL_RANGE, SOURCE_VELOCITY, RenderRequest, Timbre, TimbreMix
 from training.data.dataset import step_rng
-from training.metrics.note_distance import log_mel_rmse_db, timbre_distance_db
-from training.stages.contest import is_whole_note
-from training.stages.evaluate import EvaluateConfig
+from training.data.pairs import Indices
+from training.evaluation.config import EvaluateConfig
+from training.evaluation.draws import comparable_pairs, is_whole_note
+from training.evaluation.measures import log_mel_rmse_db, timbre_distance_db
 from training.tables import Table
 from training.workbench import Workbench
 
@@ -39,7 +41,7 @@ class Case:
 
     timbres: tuple[Timbre, ...]
     """Notes to give, in this order."""
-    targets: NDArray[np.int64]
+    targets: Indices
     """Notes to compare with: indices into the split, [N]."""
 
 
@@ -77,19 +79,39 @@ def draw_cases(bench: Workbench, rng: np.random.Generator, count: int) -> list[C
         count: Most instruments.
     """
     split = bench.split
+    found = comparable_pairs(bench.pairs, recorded=True)
+    if not len(found):
+        found = comparable_pairs(bench.pairs, recorded=False)
+    sources = np.unique(found[:, 0])
     is_usable = is_whole_note(split) & (split.velocity == SOURCE_VELOCITY)
-    instruments = []
-    for own in split.notes_of:
-        notes = own[is_usable[own]]
-        _, first = np.unique(np.round(split.midi_pitch[notes]), return_index=True)
-        if len(first) >= max(GIVEN) + LEAST_TARGETS:
-            instruments.append(notes[first])
-    cases = []
-    for number in rng.permutation(len(instruments))[:count]:
-        notes = rng.permutation(instruments[number])
-        timbres = tuple(bench.analyze(int(index)) for index in notes[: max(GIVEN)])
-        cases.append(Case(timbres=timbres, targets=notes[max(GIVEN) :][:TARGETS]))
+    sources = sources[is_usable[sources]]
+    cases: list[Case] = []
+    for number in rng.permutation(np.unique(split.instrument[sources])):
+        given, targets = _give(bench, rng.permutation(sources[split.instrument[sources] == number]))
+        if len(given) == max(GIVEN) and len(targets) >= LEAST_TARGETS and len(cases) < count:
+            timbres = tuple(bench.analyze(index) for index in given)
+            cases.append(Case(timbres=timbres, targets=targets[:TARGETS]))
     return cases
+
+
+def _give(bench: Workbench, notes: Indices) -> tuple[list[int], Indices]:
+    """Notes to give and notes to compare with, no two of either sharing a recording with a given one.
+
+    Args:
+        bench: True notes.
+        notes: Notes of one instrument in random order.
+
+    Returns:
+        The first notes that are genuine pairs with each other, at most as many as are ever given;
+        one note at every pitch that is a genuine pair with each of them.
+    """
+    given: list[int] = []
+    left = notes
+    while len(left) and len(given) < max(GIVEN):
+        given.append(int(left[0]))
+        left = left[np.isin(left, bench.pairs.partners(given[-1]))]
+    _, first = np.unique(np.round(bench.split.midi_pitch[left]), return_index=True)
+    return given, left[np.sort(first)]
 
 
 def _hear(bench: Workbench, cases: Sequence[Case], count: int, original_range: float) -> Heard:

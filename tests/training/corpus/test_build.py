@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from core.audio.loudness import REFERENCE_DB, momentary_loudness_db
 from core.errors import CoreError, ParameterError, RenderCancelled
 from core.mel import MelConfig, MelSpectrogram
 from training.corpus.build import CorpusConfig, build_corpus, read_notes
@@ -31,9 +32,13 @@ def test_arrays_and_labels_belong_together(corpus: Path) -> None:
     assert audio.dtype == np.int16
     assert mels.shape == (len(notes), config.n_mels, config.n_frames)
     assert mels.dtype == np.float16
+    gains = np.array([10.0 ** (note.gain_db / 20.0) for note in notes], np.float32)
+    levelled = audio / np.float32(32767.0) * gains[:, None]
     with torch.no_grad():
-        expected = MelSpectrogram(config)(torch.from_numpy(audio / np.float32(32767.0)))
+        expected = MelSpectrogram(config)(torch.from_numpy(levelled))
     assert np.abs(mels - expected.numpy()).max() < 2e-3
+    for note in levelled:
+        assert momentary_loudness_db(note[None], 44100) == pytest.approx(REFERENCE_DB, abs=0.01)
     assert np.all(np.abs(audio[:].astype(int)).max(axis=1) == 32767)
 
 

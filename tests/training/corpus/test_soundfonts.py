@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from pathlib import Path
 
 import librosa
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from core.export.sf2 import Sf2Exporter
+from core.instrument import Instrument, Region
 from training.corpus.soundfonts import (
     FontPlayer,
     Preset,
@@ -15,7 +19,7 @@ from training.corpus.soundfonts import (
     Zone,
     list_presets,
 )
-from training.corpus.source import N_SAMPLES, CorpusError, NoteGrid
+from training.corpus.source import N_SAMPLES, CorpusError, NoteGrid, NoteKind
 from training.corpus.splits import Split, split_of
 
 FONT = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
@@ -35,20 +39,28 @@ needs_font = pytest.mark.skipif(
 needs_fluidsynth = pytest.mark.skipif(
     not has_fluidsynth(), reason="FluidSynth is missing: install the Debian package libfluidsynth3"
 )
-GRID = NoteGrid(note_low=48, note_high=72, note_step=12, velocities=(100,), detune_probability=0.5)
+GRID = NoteGrid(
+    note_low=48,
+    note_high=72,
+    note_step=4,
+    velocities=(100,),
+    detune_probability=0.5,
+    max_stretch=6.0,
+)
 
 
 def test_zones_decide_which_keys_sound() -> None:
-    zones = (Zone(0, 60, 1, 64), Zone(0, 127, 65, 127).intersect(Zone(20, 40, 0, 127)))
-    preset = Preset(bank=0, program=0, name="test", zones=zones)
-    assert preset.sounds_at(60, 64)
-    assert not preset.sounds_at(61, 64)
-    assert preset.sounds_at(40, 65)
-    assert not preset.sounds_at(41, 65)
+    soft = Zone(high_key=60, low_velocity=1, high_velocity=64, sample="soft")
+    loud = Zone(low_key=20, high_key=40, low_velocity=65, sample="loud")
+    preset = Preset(bank=0, program=0, name="test", zones=(soft, loud))
+    assert preset.sounding(60, 64) == [soft]
+    assert preset.sounding(61, 64) == []
+    assert preset.sounding(40, 65) == [loud]
+    assert preset.sounding(41, 65) == []
 
 
 def test_presets_whose_keys_are_no_semitones_apart_do_not_play_their_keys() -> None:
-    tuned, drum = Zone(0, 127, 1, 127), Zone(0, 127, 1, 127, cents_per_key=50)
+    tuned, drum = Zone(), Zone(cents_per_key=50)
 
     def preset(*zones: Zone) -> Preset:
         return Preset(bank=0, program=0, name="test", zones=zones)
@@ -59,13 +71,110 @@ def test_presets_whose_keys_are_no_semitones_apart_do_not_play_their_keys() -> N
     assert not preset(tuned, drum).plays_its_keys
 
 
+def test_stretch_is_how_far_a_recording_is_repitched() -> None:
+    assert Zone(unshifted_key=60.5).stretch(58) == pytest.approx(2.5)
+    assert Zone(unshifted_key=60.0).stretch(65) == pytest.approx(5.0)
+    assert Zone(unshifted_key=60.0, cents_per_key=50).stretch(65) == pytest.approx(2.5)
+
+
+def tone(midi_pitch: int, seed: int) -> NDArray[np.float32]:
+    time_s = np.arange(44100) / 44100
+    partials = np.random.default_rng(seed).uniform(0.1, 1.0, 6)
+    orders = np.arange(1, 7)[:, None]
+    sound = partials @ np.sin(2 * np.pi * librosa.midi_to_hz(midi_pitch) * orders * time_s)
+    return (0.5 * sound / np.abs(sound).max()).astype(np.float32)[None]
+
+
+@pytest.fixture(scope="module")
+def small_font(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Keys 36-60 play a recording of 48, 61-80 one of 72 in two layers of velocity."""
+    folder = tmp_path_factory.mktemp("fonts")
+    low, soft, loud = tone(48, 0), tone(72, 1), tone(72, 2)
+    instrument = Instrument(
+        name="small",
+        sample_rate=44100,
+        regions=(
+            Region(root_note=48, low_key=36, high_key=60, samples=low),
+            Region(root_note=72, low_key=61, high_key=80, high_velocity=80, samples=soft),
+            Region(root_note=72, low_key=61, high_key=80, low_velocity=81, samples=loud),
+        ),
+    )
+    Sf2Exporter().write(instrument, "small", folder, lambda: None)
+    return folder / "small.sf2"
+
+
+def test_keys_of_one_recording_are_known_to_share_it(small_font: Path) -> None:
+    (preset,) = list_presets(small_font)
+    (low,) = preset.sounding(40, 100)
+    (high,) = preset.sounding(60, 20)
+    (layer,) = preset.sounding(72, 80)
+    (other,) = preset.sounding(72, 81)
+    assert low.sample == high.sample
+    assert len({low.sample, layer.sample, other.sample}) == 3
+    assert low.unshifted_key == pytest.approx(48.0, abs=0.01)
+    assert other.unshifted_key == pytest.approx(72.0, abs=0.01)
+
+
+@needs_fluidsynth
+def test_only_keys_near_a_recording_are_played_and_velocities_where_others_sound(
+    small_font: Path,
+) -> None:
+    (preset,) = list_presets(small_font)
+    grid = NoteGrid(
+        note_low=36, note_high=80, note_step=1, velocities=(100, 45, 120), max_stretch=5.0,
+        detune_probability=0.0,
+    )  # fmt: skip
+    notes = [each.note for each in PresetJob(path=small_font, preset=preset, grid=grid).render()]
+    keys = {(note.midi_pitch, note.velocity) for note in notes}
+    near_low = {(float(key), 100) for key in range(43, 54)}
+    near_high = {(float(key), velocity) for key in range(67, 78) for velocity in (100, 45)}
+    assert keys == near_low | near_high
+    assert all(note.kind is NoteKind.RECORDED for note in notes)
+    far = next(note for note in notes if note.midi_pitch == 53.0)
+    assert far.stretch == pytest.approx(5.0, abs=0.01)
+    assert len({note.samples for note in notes}) == 3
+
+
+def tracked_midi(audio: NDArray[np.float32], sample_rate: int, near: float) -> float:
+    low_hz, high_hz = librosa.midi_to_hz(near - 8.0), librosa.midi_to_hz(near + 8.0)
+    f0_hz = librosa.yin(audio, fmin=low_hz, fmax=high_hz, sr=sample_rate, frame_length=4096)
+    return float(librosa.hz_to_midi(np.median(f0_hz)))
+
+
+@needs_font
+@needs_fluidsynth
+def test_at_its_unshifted_key_a_real_recording_is_heard_at_its_own_pitch() -> None:
+    flute = next(p for p in list_presets(FONT) if (p.bank, p.program) == (0, 73))
+    with warnings.catch_warnings():  # it reads RIFF with a deprecated module of the library
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from sf2utils.sf2parse import Sf2File
+    with FONT.open("rb") as file:
+        headers = {f"{h.start}-{h.end}": h for h in Sf2File(file).samples if h.name != "EOS"}
+    player = FontPlayer(FONT)
+    for zone in flute.zones:
+        header = headers[zone.sample]
+        stored = np.fromfile(
+            FONT, "<i2", header.end - header.start, offset=header.smpl_offset + 2 * header.start
+        )
+        key = round(zone.unshifted_key)
+        heard = tracked_midi(player.play(0, 73, key, 100)[4000:40000], 44100, key)
+        own = tracked_midi(stored[2000:].astype(np.float32) / 32768, header.sample_rate, key)
+        assert heard - own == pytest.approx(key - zone.unshifted_key, abs=0.15)
+    player.close()
+
+
 @needs_font
 @needs_fluidsynth
 def test_a_preset_that_is_left_out_does_not_follow_its_keys() -> None:
     # The judge is the sound: three octaves of keys on Melodic Tom are half as many in pitch.
-    tom = Preset(bank=0, program=117, name="Melodic Tom", zones=(Zone(0, 127, 0, 127),))
+    tom = Preset(bank=0, program=117, name="Melodic Tom", zones=(Zone(),))
     grid = NoteGrid(
-        note_low=36, note_high=84, note_step=12, velocities=(100,), detune_probability=0.0
+        note_low=36,
+        note_high=84,
+        note_step=12,
+        velocities=(100,),
+        detune_probability=0.0,
+        max_stretch=127.0,
     )
     notes = list(PresetJob(path=FONT, preset=tom, grid=grid).render())
     spectra = [np.abs(np.fft.rfft(n.audio[2205:24255] * np.hanning(22050))) for n in notes]

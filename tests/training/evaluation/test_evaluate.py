@@ -1,61 +1,110 @@
 from __future__ import annotations
 
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
 import pytest
 
-from training.stages.contest import INSTRUMENT, LOG_MEL, MODEL, RESAMPLING, RUBBER_BAND
-from training.stages.evaluate import (
-    DistanceRow,
-    directions_table,
-    distance_row,
-    distances_table,
-    likeness_table,
-)
+from core.audio.pitch import RootEstimate
+from core.errors import ParameterError
+from tests.helpers.tiny_models import tiny_bundle
+from training.evaluation import quality
+from training.evaluation.comparison import Comparison
+from training.evaluation.config import EvaluateConfig
+from training.evaluation.distances import Distances
+from training.evaluation.evaluate import evaluate
+from training.evaluation.quality import Quality
+from training.workbench import Workbench
+
+FEW = EvaluateConfig(
+    pairs_per_bin=1, family_pairs=2, pairs=6, fitted_sources=2, fit_steps=1, pitch_sources=2,
+    tuning_notes=4, vocoder_notes=3, probed_presets=3, root_notes=8, neighbour_instruments=1,
+)  # fmt: skip
 
 
-def _means(model: float, instrument: float) -> dict[str, float]:
-    return {MODEL: model, INSTRUMENT: instrument, RESAMPLING: 9.0, RUBBER_BAND: 5.0}
+def test_all_tables_are_printed_and_kept(
+    bench: Workbench, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if shutil.which("rubberband") is None:
+        pytest.skip("Rubber Band (rubberband-cli) is not installed")
+    other = tiny_bundle(tmp_path / "other.safetensors", seed=4)
+    config = dataclasses.replace(FEW, other_model=str(other))
+    evaluate(bench, config, tmp_path / "out")
+    printed = capsys.readouterr().out
+    kept = (tmp_path / "out" / "table.md").read_text(encoding="utf-8")
+    for words in ("Recorded instruments, all intervals", "by interval", "family", "other model"):
+        assert words in kept
+    assert "nearest other recording" in printed
+    text = (tmp_path / "out" / "metrics.json").read_text(encoding="utf-8")
+    assert "NaN" not in text
+    metrics = json.loads(text)
+    assert metrics["other_model"] != metrics["model"] == bench.model.content_hash
+    assert metrics["recorded_distances"]
+    assert metrics["recorded_differences"]
+    assert metrics["synthesized_distances"] == []
+    assert {row["family"] for row in metrics["families"]} == {"Piano", "Organ", "Guitar", "all"}
+    families = Distances(Comparison(bench), bench.pairs, config).families()
+    rows = Quality(bench, config).reconstruction_and_frechet()
+    assert [row.default_db for row in families] == [
+        row["default_db"] for row in metrics["families"]
+    ]
+    assert [row.value for row in rows] == [row["value"] for row in metrics["rows"][: len(rows)]]
 
 
 @pytest.mark.parametrize(
-    ("interval", "model", "is_met"),
+    ("semitones", "confidence", "right", "sure_and_wrong"),
     [
-        ((0, 2), 20.0, None),
-        ((3, 5), 8.0, True),  # below naive resampling is enough
-        ((6, 11), 9.0, False),
-        ((12, 17), 8.0, False),  # below both rivals it must be
-        ((30, 96), 4.9, True),
+        (0.19, 0.9, "1.000", "0.0 %"),
+        (0.21, 0.9, "0.000", "100.0 %"),
+        (-12.0, 0.9, "0.000", "100.0 %"),
+        (-12.0, 0.6, "0.000", "0.0 %"),
     ],
 )
-def test_the_models_bar_depends_on_the_interval(
-    interval: tuple[int, int], model: float, is_met: bool | None
+def test_root_notes_are_right_within_20_cents_and_may_not_be_sure_and_wrong(
+    bench: Workbench,
+    monkeypatch: pytest.MonkeyPatch,
+    semitones: float,
+    confidence: float,
+    right: str,
+    sure_and_wrong: str,
 ) -> None:
-    assert distance_row(LOG_MEL, interval, 7, _means(model, 1.0)).is_met is is_met
+    split = bench.split
+    pitches = {
+        split.audio([i])[0].numpy().tobytes(): split.midi_pitch[i] for i in range(len(split))
+    }
+
+    def estimate(audio: np.ndarray, rate: int) -> RootEstimate:
+        assert rate == bench.sample_rate
+        pitch = float(pitches[audio.tobytes()]) + semitones
+        return RootEstimate(midi_pitch=pitch, confidence=confidence)
+
+    monkeypatch.setattr(quality, "estimate_root", estimate)
+    rows = Quality(bench, FEW).root_notes()
+    assert [row.value for row in rows[:2]] == [right, sure_and_wrong]
+    assert [row.is_met for row in rows[:2]] == [right == "1.000", sure_and_wrong == "0.0 %"]
 
 
-@pytest.mark.parametrize(("instrument", "is_met"), [(4.0, True), (5.04, True), (5.06, False)])
-def test_the_instrument_is_as_near_as_both_rivals_to_a_tenth(
-    instrument: float, is_met: bool
+def test_a_source_out_of_tune_is_rendered_in_tune(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for interval in ((0, 2), (30, 96)):
-        row = distance_row(LOG_MEL, interval, 7, _means(9.0, instrument))
-        assert row.instrument_is_met is is_met
+    """The tracker hears sources 8 cents sharp: that is where their root is."""
+    roots = []
+    analyze = bench.analyze
+
+    def listen(index: int, *, root: float) -> object:
+        roots.append(root - float(bench.split.midi_pitch[index]))
+        return analyze(index, root=root)
+
+    monkeypatch.setattr(quality, "tuning_error_cents", lambda *_: 8.0)
+    monkeypatch.setattr(bench, "analyze", listen)
+    Quality(bench, FEW).tuning()
+    assert roots == pytest.approx([0.08] * len(roots), abs=1e-4)
+    assert roots
 
 
-def test_only_the_log_mel_has_bars_and_the_rest_a_table_of_its_own() -> None:
-    rows = [distance_row(name, (12, 17), 7, _means(1.0, 1.0)) for name in (LOG_MEL, "attack")]
-    assert rows[1].is_met is None
-    assert rows[1].instrument_is_met is None
-    assert [line[0] for line in distances_table(rows).lines] == ["12–17"]
-    assert [line[0] for line in likeness_table(rows).lines] == ["attack"]
-    for table in (distances_table(rows), likeness_table(rows)):
-        assert len(table.lines[0]) == len(table.header)
-
-
-def test_up_and_down_have_a_table_of_their_own() -> None:
-    rows = [
-        DistanceRow(measure=LOG_MEL, interval=interval, pairs=20, values=_means(1.0, 2.0))
-        for interval in ("-12", "+12")
-    ]
-    table = directions_table(rows)
-    assert [line[1] for line in table.lines] == ["-12", "+12"]
-    assert all(len(line) == len(table.header) for line in table.lines)
+def test_nothing_to_measure_is_bad_input() -> None:
+    with pytest.raises(ParameterError, match=r"evaluate.pairs_per_bin = 0"):
+        EvaluateConfig(pairs_per_bin=0)

@@ -6,11 +6,13 @@ import torch
 from numpy.typing import NDArray
 
 from core.mel import MelConfig, MelSpectrogram
-from training.metrics.note_distance import (
+from training.evaluation.measures import (
     NOISE_RANGE_DB,
     attack_error_db,
     harmonics_to_noise_db,
+    levelled,
     log_mel_rmse_db,
+    movement_ratio,
     spectral_convergence,
     timbre_distance_db,
 )
@@ -49,6 +51,41 @@ def test_a_smooth_tilt_is_all_timbre_and_fine_structure_is_none() -> None:
     assert timbre_distance_db(mels + teeth, mels, UNIT_DB)[0] < 0.1
 
 
+def test_only_what_is_near_the_loudest_bin_of_either_mel_is_heard() -> None:
+    true = torch.full((1, 128, 16), -1.0)
+    true[:, :64] = 1.0
+    ours = true.clone()
+    ours[:, 96:] += 15.0 / UNIT_DB  # 65 dB below the loudest bin
+    assert log_mel_rmse_db(ours, true, UNIT_DB, depth_db=60.0)[0] == 0.0
+    assert log_mel_rmse_db(ours, true, UNIT_DB)[0] == pytest.approx(7.5, rel=1e-4)
+    ours[:, 96:] = 1.0 - 50.0 / UNIT_DB  # now heard in one of them, off by 30 dB
+    heard = log_mel_rmse_db(ours, true, UNIT_DB, depth_db=60.0)[0]
+    assert heard == pytest.approx(30.0 * (32 / 96) ** 0.5, rel=1e-4)
+    assert log_mel_rmse_db(true, ours, UNIT_DB, depth_db=60.0)[0] == pytest.approx(heard, rel=1e-6)
+
+
+def test_movement_of_a_still_mel_is_none_and_of_the_true_one_all() -> None:
+    true = _mels(3) * 0.5
+    still = true.mean(dim=2, keepdim=True).expand_as(true)
+    assert movement_ratio(true, true, 60.0 / UNIT_DB) == pytest.approx(np.ones(3))
+    assert movement_ratio(still, true, 60.0 / UNIT_DB) == pytest.approx(np.zeros(3), abs=1e-6)
+    half = still + 0.5 * (true - still)
+    louder = true + 6.0 / UNIT_DB
+    assert movement_ratio(half, true, 60.0 / UNIT_DB) == pytest.approx(np.full(3, 0.5), rel=1e-4)
+    assert movement_ratio(louder, true, 60.0 / UNIT_DB) == pytest.approx(np.ones(3), rel=1e-4)
+    assert np.isnan(movement_ratio(true, still.clone(), 60.0 / UNIT_DB)).all()
+
+
+def test_movement_of_what_nobody_hears_does_not_count() -> None:
+    true = torch.full((1, 128, 16), -1.0)
+    true[:, :32, ::2] = 1.0
+    true[:, :32, 1::2] = 0.9
+    busy = true.clone()
+    busy[:, 64:, ::2] = -0.6  # 64 dB below the loudest bin
+    assert movement_ratio(busy, true, 60.0 / UNIT_DB)[0] == pytest.approx(1.0)
+    assert movement_ratio(busy, true, 90.0 / UNIT_DB)[0] > 2.0
+
+
 def test_timbre_is_never_more_than_the_whole_distance() -> None:
     ours, true = _mels(1), _mels(2)
     timbre = timbre_distance_db(ours, true, UNIT_DB)
@@ -85,3 +122,18 @@ def test_harmonics_to_noise_ends_at_its_range() -> None:
     lowest, highest = NOISE_RANGE_DB
     assert harmonics_to_noise_db(np.zeros(RATE, np.float32), 60.0, RATE) == lowest
     assert harmonics_to_noise_db(_tone(60.0), 60.0, RATE) == highest
+
+
+def test_levelling_takes_off_the_gain_and_nothing_else() -> None:
+    true = torch.rand(3, 8, 20, generator=torch.Generator().manual_seed(0)) * 0.5
+    tilt = torch.linspace(-0.1, 0.1, 8)[:, None]
+    gains = torch.tensor([0.3, -0.2, 0.0])[:, None, None]
+    torch.testing.assert_close(levelled(true + tilt + gains, true, 1.5), true + tilt)
+
+
+def test_levelling_goes_by_what_is_heard() -> None:
+    true = torch.zeros(1, 8, 20)
+    true[:, 4:] = -0.9
+    ours = true.clone()
+    ours[:, 4:] = -0.7  # hiss 60 dB down and more says nothing about the level
+    torch.testing.assert_close(levelled(ours, true, 0.5), ours)

@@ -5,22 +5,23 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from training.stages.sheet import choose_pairs, draw_spectrogram_sheet, render_pair
+from training.evaluation.sheet import choose_pairs, draw_spectrogram_sheet, render_pair
 from training.workbench import Workbench
 
 
 def test_pairs_lie_an_octave_apart_up_and_down_in_turn(bench: Workbench) -> None:
     split = bench.split
-    pairs = choose_pairs(split)
+    pairs = choose_pairs(bench.pairs)
     gaps = [float(split.midi_pitch[target] - split.midi_pitch[source]) for source, target in pairs]
     assert gaps == [12.0, -12.0, 12.0]
     instruments = [split.instrument[source] for source, _ in pairs]
     assert len(set(instruments)) == len(pairs)
+    assert all(target in bench.pairs.partners(source) for source, target in pairs)
     assert instruments == [split.instrument[target] for _, target in pairs]
 
 
 def test_the_true_note_is_shown_above_the_rendered_one(bench: Workbench) -> None:
-    source, target = choose_pairs(bench.split)[0]
+    source, target = choose_pairs(bench.pairs)[0]
     pair = render_pair(bench, source, target)
     assert np.array_equal(pair.true, bench.split.mels([target])[0].numpy())
     assert pair.rendered.shape == pair.true.shape

@@ -11,8 +11,8 @@ from core.inference.model import SHIPPED_MODEL
 from core.nn.pitch_layout import midi_to_f0_hz
 from core.vocoder import harmonic_source
 from training.metrics.pitch_judge import BINS_PER_NOTE, NOTES, LogFrequencySpectrum
-from training.stages.evaluate import JUDGE_FILE, load_judge
 from training.stages.judge import JudgeStageConfig, disturb_levels
+from training.workbench import JUDGE_FILE, load_judge
 
 RATE = 44100
 

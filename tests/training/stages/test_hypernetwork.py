@@ -12,13 +12,21 @@ from core.audio.files import AudioClip
 from core.checkpoint import load_checkpoint, named_tensors, save_checkpoint
 from core.errors import CoreError, ParameterError
 from core.hypernetwork import MELS
-from core.inference.carry_over import body_share, carry_over_of
+from core.inference.carry_over import body_share, carry_over_of, moved
+from core.inference.engine import SynthesisEngine
+from core.inference.gates import GATE_COUNT, GATE_SHAPE
+from core.inference.miss import MISS_DIM
 from core.inference.model import load_model, save_model
-from core.inference.request import RenderRequest, TimbreMix
+from core.inference.original import recording_share
+from core.inference.request import ORIGINAL_RANGE, RenderRequest, TimbreMix
+from core.mel import MelConfig
+from tests.helpers.tiny_models import tiny_bundle
 from training import pipeline
 from training.config import RunConfig
-from training.stages.evaluate import EvaluateConfig, evaluate
-from training.stages.hypernetwork import HypernetworkStageConfig, carried_over
+from training.data.dataset import NoteBatch
+from training.evaluation.config import EvaluateConfig
+from training.evaluation.evaluate import evaluate
+from training.stages.hypernetwork import HypernetworkStageConfig, composed, refine
 from training.workbench import Workbench
 
 
@@ -26,28 +34,81 @@ def _mels(*shape: int, seed: int) -> torch.Tensor:
     return torch.rand(*shape, 128, 256, generator=torch.Generator().manual_seed(seed)) * 2.0 - 1.0
 
 
-def test_carry_over_in_training_is_the_engines() -> None:
-    source, drawn, others = _mels(2, seed=0), _mels(2, seed=1), _mels(2, 3, seed=2)
-    semitones = torch.tensor([[0.0, -5.0, 12.0], [7.5, 18.0, -40.0]])
-    ours = carried_over(source, drawn, others, semitones)
+MEL = MelConfig()
+NO_GATES = torch.zeros(2, 0)
+
+
+def test_without_gates_and_far_away_a_note_gets_the_body_alone() -> None:
+    # 45 semitones away the recording and its partials have no share left, the body a half.
+    source, drawn, others = _mels(2, seed=0), _mels(2, seed=1), _mels(2, 1, seed=2)
+    semitones = torch.tensor([[45.0], [-45.0]])
+    ours = composed(source, drawn, others, NO_GATES, semitones, MEL)
     for timbre in range(2):
-        missed = carry_over_of(source[timbre], drawn[timbre]).body
-        for note in range(3):
-            share = body_share(float(semitones[timbre, note]))
-            expected = (others[timbre, note] + share * missed).clamp_min(-1.0)
-            torch.testing.assert_close(ours[timbre, note], expected, atol=1e-5, rtol=0.0)
+        body = carry_over_of(source[timbre], drawn[timbre]).body
+        expected = (others[timbre, 0] + body_share(45.0) * body).clamp_min(-1.0)
+        torch.testing.assert_close(ours[timbre, 0], expected, atol=1e-5, rtol=0.0)
 
 
-def test_carry_over_has_a_gradient_for_the_source_drawn_and_for_the_other_note() -> None:
+def test_open_gates_for_the_recording_bring_a_note_to_the_moved_source() -> None:
+    source, drawn, others = (_mels(1, seed=s) for s in (0, 1, 2))
+    gates = torch.zeros(1, *GATE_SHAPE)
+    gates[:, 2] = 40.0  # twice the law's share
+    gates[:, :2] = -40.0  # no carry-over
+    semitones = torch.tensor([[5.0]])
+    ours = composed(source, drawn, others[:, None], gates.flatten(1), semitones, MEL)[0, 0]
+    share = 2.0 * torch.from_numpy(recording_share(5.0, ORIGINAL_RANGE, MEL))
+    recording = moved(source[0] + 1.0, 5.0, MEL) - 1.0
+    torch.testing.assert_close(ours, others[0] + share * (recording - others[0]))
+
+
+def test_composition_in_training_is_the_engines(tmp_path: Path) -> None:
+    # A source that sounds the same in every band and at every time, so that a recording moved along
+    # the mel axis is the shifted one but for its edges; networks of random weights.
+    model = load_model(tiny_bundle(tmp_path / "tiny.safetensors"))
+    engine = SynthesisEngine(model, torch.device("cpu"))
+    noise = np.random.default_rng(0).normal(size=(1, MEL.n_samples)).astype(np.float32)
+    clip = AudioClip(samples=noise / np.abs(noise).max(), sample_rate=44100, name="noise")
+    timbre = engine.analyze(clip, root=60.0)
+    request = RenderRequest(mix=TimbreMix(timbres=(timbre,), weights=(1.0,)), notes=(67,))
+    with torch.inference_mode():
+        theirs = engine._mels(request, (67,))[0]
+        refined = engine._refine(request.mix, request.refinement)
+    notes = NoteBatch(
+        mel=torch.from_numpy(timbre.mel)[None].repeat(2, 1, 1),
+        midi_pitch=torch.tensor([60.0, 67.0]), velocity=torch.full([2], 100.0),
+        instrument=torch.zeros(2),
+    )  # fmt: skip
+    with torch.no_grad():
+        h = torch.from_numpy(timbre.features)[None]
+        first = notes.part(torch.tensor([0]))
+        refinement = refine(model.features, model.generator, model.hypernetwork, first, h)
+        z = torch.zeros(2, model.generator.config.z_dim)
+        drawn = model.generator(
+            z, notes.midi_pitch, notes.velocity, h.expand(2, -1), refinement.offsets
+        )[:, 0]
+        ours = composed(
+            first.mel, drawn[:1], drawn[None, 1:], refinement.gates, torch.tensor([[7.0]]), MEL
+        )[0, 0]
+    torch.testing.assert_close(
+        refinement.gates.reshape(GATE_SHAPE), refined.gates[0].float(), atol=0.05, rtol=0.05
+    )
+    inner = (slice(30, 100), slice(12, 240))
+    gap = (ours - theirs)[inner].abs().mean() * MEL.db_per_unit
+    assert float(gap) < 2.0
+    without = (drawn[1] - theirs)[inner].abs().mean() * MEL.db_per_unit
+    assert float(gap) < 0.2 * float(without)
+
+
+def test_what_h_predicts_gets_gradients_from_the_composed_note() -> None:
     drawn, others = torch.zeros(1, 128, 256), torch.zeros(1, 1, 128, 256)
-    drawn.requires_grad_(True)
-    others.requires_grad_(True)
-    carried = carried_over(drawn.detach() + 0.5, drawn, others, torch.zeros(1, 1))
-    carried.sum().backward()
-    assert drawn.grad is not None
-    assert others.grad is not None
-    assert float(others.grad.sum()) == pytest.approx(128 * 256)
-    assert float(drawn.grad.sum()) == pytest.approx(-128 * 256, rel=1e-3)
+    gates = torch.zeros(1, GATE_COUNT)
+    for each in (drawn, others, gates):
+        each.requires_grad_(True)
+    source = _mels(1, seed=0).clamp(-0.5, 0.5)
+    composed(source, drawn, others, gates, torch.full([1, 1], 7.0), MEL).sum().backward()
+    for each in (drawn, others, gates):
+        assert each.grad is not None
+        assert float(each.grad.abs().max()) > 0.0
 
 
 def test_carry_over_needs_another_note() -> None:
@@ -70,17 +131,19 @@ def run_with_generator(debug_config: RunConfig, tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("variant", ["features", "mels", "carried"])
+@pytest.mark.parametrize("variant", ["paper", "mels", "ours"])
 def test_each_recipe_steps_and_moves_its_weights(
     debug_config: RunConfig, run_with_generator: Path, variant: str
 ) -> None:
     recipe = dataclasses.replace(
         debug_config.hypernetwork, steps=2, timbres_per_batch=2,
-        carried_weight=200.0 if variant == "carried" else 0.0,
+        carried_weight=200.0 if variant == "ours" else 0.0,
     )  # fmt: skip
     sizes = dataclasses.replace(
         debug_config.model.hypernetwork, input=MELS if variant == "mels" else "features",
         encoder_channels=(4, 4, 8, 8, 8),
+        miss_dim=MISS_DIM if variant == "ours" else 0,
+        gate_count=GATE_COUNT if variant == "ours" else 0,
     )  # fmt: skip
     model = dataclasses.replace(debug_config.model, hypernetwork=sizes)
     config = dataclasses.replace(debug_config, hypernetwork=recipe, model=model)
@@ -88,17 +151,18 @@ def test_each_recipe_steps_and_moves_its_weights(
     stats = run_with_generator / "hypernetwork" / "stats.jsonl"
     lines = [json.loads(line) for line in stats.read_text(encoding="utf-8").splitlines()]
     assert np.isfinite([value for line in lines for value in line.values()]).all()
-    assert ("carried" in lines[0]) == (variant == "carried")
-    assert "validation/cross_carried_rmse_db" in lines[-1]
+    assert ("carried" in lines[0]) == (variant == "ours")
+    assert "validation/composed_lmd60_db" in lines[-1]
     networks = pipeline.Networks(model, seed=config.seed)
     fresh = {name: value.clone() for name, value in networks.hypernetwork.state_dict().items()}
     networks.load(run_with_generator, "hypernetwork", stages=("hypernetwork",))
-    moved = {
+    changed = {
         name.partition(".")[0]
         for name, value in networks.hypernetwork.state_dict().items()
         if not torch.equal(value, fresh[name])
     }
-    assert moved == {"shared", "blocks"} | ({"encoder"} if variant == "mels" else set())
+    ours = {"mels": {"encoder"}, "ours": {"gates"}, "paper": set()}[variant]
+    assert changed == {"shared", "blocks"} | ours
 
 
 def test_d_may_join_from_the_first_step_as_the_generator_left_it(
@@ -135,13 +199,14 @@ def test_a_bundle_whose_hypernetwork_reads_mels_is_measured_but_not_played(
     mel_bench = Workbench(load_model(path), bench.judge, bench.split)
     evaluate(mel_bench, EvaluateConfig(pairs=8, pitch_sources=2, fitted_sources=2), tmp_path)
     printed = capsys.readouterr().out
-    assert "reconstruction MSE" in printed
+    assert "MSE at the source's own note" in printed
     assert "pitch accuracy" in printed
     assert "tuning" not in printed
     rows = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))["rows"]
     values = {row["measure"]: row["value"] for row in rows}
-    names = [f"reconstruction MSE, {name}" for name in ("GANStrument", "HyperGANStrument")]
-    assert values[names[0]] != values[names[1]]
+    found = next(value for name, value in values.items() if name.startswith("MSE at the source"))
+    refined, plain = found.partition(" = ")[0].split(" / ")
+    assert refined != plain
 
     def play() -> None:
         clip = AudioClip(samples=bench.split.audio([5]).numpy(), sample_rate=44100, name="tone")

@@ -122,18 +122,20 @@ def test_evaluation_prints_the_design_table(
     if shutil.which("rubberband") is None:
         pytest.skip("Rubber Band (rubberband-cli) is not installed")
     config = _config(tiny_corpus)
-    few = dataclasses.replace(config.evaluate, neighbour_instruments=1)
+    few = dataclasses.replace(config.evaluate, neighbour_instruments=1, synthesized_pairs_per_bin=1)
     config = dataclasses.replace(config, evaluate=few)
     pipeline.bundle_run(config, finished_run, tmp_path)
     pipeline.evaluate_bundle(config, tmp_path, tmp_path / "evaluate")
     printed = capsys.readouterr().out
     for words in (
-        "reconstruction MSE", "pitch accuracy", "Fréchet", "Rubber", "root note", "the instrument",
-        "attack error", "neighbouring keys", "another real recording",
+        "MSE at another note", "pitch accuracy", "Fréchet", "Rubber", "root note", "the instrument",
+        "attack error", "neighbouring keys", "nearest other recording", "linear probe",
     ):  # fmt: skip
         assert words in printed
-    rows = json.loads((tmp_path / "evaluate" / "metrics.json").read_text())["rows"]
-    assert any(row["bar"] == "≤ 0.70" for row in rows)
+    metrics = json.loads((tmp_path / "evaluate" / "metrics.json").read_text(encoding="utf-8"))
+    assert any(row["bar"] == "≤ 0.80" for row in metrics["rows"])
+    assert metrics["synthesized_distances"]
+    assert metrics["recorded_distances"] == []  # the toy corpus has patches alone
 
 
 def test_the_papers_recipe_runs_through_all_stages(tiny_corpus: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from core.checkpoint import named_tensors, save_checkpoint
 from training import __main__ as command_line
 from training import pipeline
 from training.config import RunConfig, load_config
-from training.stages.evaluate import EvaluateConfig
+from training.evaluation.config import EvaluateConfig
 from training.studies import cost, sensitivity
 from training.studies.ablations import ABLATIONS, FIGURES, Ablation, study_ablations
 from training.studies.cost import study_cost
@@ -31,7 +31,7 @@ from training.tables import Table
 from training.workbench import Workbench
 
 CONFIGS = Path(__file__).resolve().parents[3] / "resources" / "configs"
-FEW = EvaluateConfig(pairs=48, pitch_sources=4, tuning_notes=6)
+FEW = EvaluateConfig(pairs=48, pitch_sources=4, tuning_notes=12)
 
 
 def _check(tables: list[Table]) -> None:
@@ -169,7 +169,9 @@ def test_every_ablation_is_a_configuration_that_loads(ablation: Ablation) -> Non
 
 def test_ablations_gather_what_evaluate_left(tmp_path: Path) -> None:
     (tmp_path / "paper" / "evaluate").mkdir(parents=True)
-    rows = [{"measure": name, "value": f"value {i}"} for i, name in enumerate(FIGURES)]
+    rows = [
+        {"measure": f"{name} (7), ÷ 2", "value": f"value {i}"} for i, name in enumerate(FIGURES)
+    ]
     metrics = tmp_path / "paper" / "evaluate" / "metrics.json"
     metrics.write_text(json.dumps({"rows": rows}), encoding="utf-8")
     tables = study_ablations(tmp_path)
