@@ -31,7 +31,14 @@ PARTIALS_FRAMES = 1.0
 """Width (σ) of the Gaussian along time that the partials are smoothed with, frames."""
 BODY_BY_DISTANCE = ((0.0, 1.0), (2.0, 0.6), (14.0, 0.6), (18.0, 0.5), (24.0, 0.4), (36.0, 0.25))
 """Share of the body by semitones from the source, straight lines between."""
-PARTIALS_BY_DISTANCE = ((0.0, 1.0), (2.0, 0.35), (8.0, 0.2), (12.0, 0.12), (18.0, 0.08), (24.0, 0.0))
+PARTIALS_BY_DISTANCE = (
+    (0.0, 1.0),
+    (2.0, 0.35),
+    (8.0, 0.2),
+    (12.0, 0.12),
+    (18.0, 0.08),
+    (24.0, 0.0),
+)
 """Share of the partials by semitones from the source, straight lines between."""
 
 
