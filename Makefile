@@ -1,6 +1,6 @@
 # Every target works in the virtual environment .venv, which `setup` makes once.
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt fmt-check lint types imports test check bench run train-debug corpus-packages clean
+.PHONY: help setup fmt fmt-check lint types imports test check bench bench-training run train-debug corpus-packages clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -44,6 +44,9 @@ imports: setup ## check which package may import which
 
 bench: setup ## measure speed; ends with 1 where a bar is missed
 	$(BIN)/python -m tests.benchmarks
+
+bench-training: setup ## measure the speed of training; needs a corpus
+	$(BIN)/python -m tests.benchmarks.training
 
 train-debug: setup ## run every training stage on a tiny corpus and render with the result
 	rm -rf $(DEBUG_RUN)

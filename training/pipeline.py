@@ -153,13 +153,7 @@ def run_stage(
         CorpusError: There is no corpus.
     """
     fabric = make_fabric(config)
-    corpus = Path(config.corpus_dir)
-    train_split = CorpusSplit(corpus, Split.TRAIN, config.train_without)
-    validation_split = CorpusSplit(corpus, Split.VALIDATION, config.train_without)
-    networks = Networks(config.model, config.seed)
-    stage, steps, halflife = _BUILDERS[name](
-        fabric, networks, train_split, validation_split, config, run_dir
-    )
+    stage, steps, halflife = build_stage(name, fabric, config, run_dir)
     loop = LoopConfig(
         steps=steps,
         ema_halflife_steps=halflife,
@@ -172,6 +166,31 @@ def run_stage(
     with RunDir((out or run_dir) / name, is_writer=fabric.is_global_zero) as run:
         run.write_config(to_toml(config))
         return train(stage, fabric, run, loop, resume=resume)
+
+
+def build_stage(
+    name: str, fabric: Fabric, config: RunConfig, run_dir: Path
+) -> tuple[Stage, int, float]:
+    """A stage that is ready to step.
+
+    Args:
+        name: One of TRAINED_STAGES.
+        fabric: Where.
+        config: The whole configuration.
+        run_dir: The run's folder, where the stages before left their weights.
+
+    Returns:
+        The stage, its steps in all, and the half-life of its averaged weights in steps.
+
+    Raises:
+        TrainingError: An earlier stage is missing.
+        CorpusError: There is no corpus.
+    """
+    corpus = Path(config.corpus_dir)
+    train_split = CorpusSplit(corpus, Split.TRAIN, config.train_without)
+    validation_split = CorpusSplit(corpus, Split.VALIDATION, config.train_without)
+    networks = Networks(config.model, config.seed)
+    return _BUILDERS[name](fabric, networks, train_split, validation_split, config, run_dir)
 
 
 _Built = tuple[Stage, int, float]
