@@ -54,6 +54,9 @@ class HypernetworkConfig:
     """Width of the code of what the first rendering missed; 0 reads none (the paper)."""
     gate_count: int = 0
     """Gates predicted for each timbre; 0 predicts none (the paper)."""
+    offset_strength: float = 1.0
+    """Share of the predicted offsets that is applied, 0 to 1: less where those of instruments that H
+    was not trained on miss their notes. 1 is the paper."""
     encoder_channels: tuple[int, ...] = (32, 64, 96, 128, 192)
     """Channels of the encoder of mels after each halving."""
 
@@ -62,6 +65,10 @@ class HypernetworkConfig:
             raise ParameterError(f"input = '{self.input}' must be '{FEATURES}' or '{MELS}'.")
         if not self.encoder_channels:
             raise ParameterError("encoder_channels is empty; give at least one width.")
+        if not 0.0 <= self.offset_strength <= 1.0:
+            raise ParameterError(
+                f"offset_strength = {self.offset_strength} must lie between 0 and 1."
+            )
         if self.rank < 1:
             raise ParameterError(f"rank = {self.rank} must be at least 1.")
 
@@ -184,4 +191,5 @@ class Hypernetwork(nn.Module):
             read = torch.cat([read, miss.to(read.dtype)], dim=1)
         hidden = self.shared(read)
         gates = hidden.new_zeros(len(hidden), 0) if self.gates is None else self.gates(hidden)
-        return Refinement(offsets=[block(hidden) for block in self.blocks], gates=gates)
+        strength = self.config.offset_strength
+        return Refinement(offsets=[block(hidden) * strength for block in self.blocks], gates=gates)

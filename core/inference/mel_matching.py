@@ -25,9 +25,10 @@ STEP = 1.4
 """Share of the difference that is made good at once: neighbouring frames, which overlap, hold the
 rest back. Measured on the validation split, see training/README.md."""
 LARGEST_GAIN_DB = 40.0
-CARRIED_DB = (15.0, 30.0)
+CARRIED_DB = (2.0, 12.0)
 """Gain that a band of a recording needs, smoothed, between which the recording's share falls from 1
-to 0: louder, nothing but its noise would be heard."""
+to 0: what it holds there is too little to carry the colour. Measured on genuine validation pairs, see
+training/README.md."""
 SHARE_FRAMES = 6.0
 """Width (σ) of the Gaussian that the gains deciding that share are smoothed with, frames."""
 

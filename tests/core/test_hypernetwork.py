@@ -178,3 +178,20 @@ def test_the_encoder_of_mels_has_one_to_two_million_weights() -> None:
 def test_an_input_that_does_not_exist_is_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         dataclasses.replace(HypernetworkConfig(), **changes)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("strength", [0.0, 0.25])
+def test_offsets_are_applied_at_the_strength_of_the_bundle(
+    networks: TinyNetworks, strength: float
+) -> None:
+    config = dataclasses.replace(TINY_HYPERNETWORK, offset_strength=strength)
+    weaker = Hypernetwork(config, networks.generator.layer_specs)
+    weaker.load_state_dict(networks.hypernetwork.state_dict())
+    h = torch.randn(2, H_DIM)
+    ours, whole = weaker(h, -h, MISS[:2]), networks.hypernetwork(h, -h, MISS[:2])
+    for one, other in zip(ours.offsets, whole.offsets, strict=True):
+        torch.testing.assert_close(one, other * strength)
+    torch.testing.assert_close(ours.gates, whole.gates)
+    with pytest.raises(ParameterError, match=r"offset_strength = 1\.5"):
+        dataclasses.replace(config, offset_strength=1.5)
