@@ -1,16 +1,22 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from core.errors import ParameterError
 from core.feature_extractor import FeatureExtractor
+from core.mel import MelConfig
+from core.nn.time_grid import TimeGrid
 from tests.helpers.tiny_models import TINY_FEATURES, TinyNetworks
 
 
 @pytest.fixture(scope="module")
 def extractor() -> FeatureExtractor:
-    return TinyNetworks().features
+    """Reads every frame."""
+    torch.manual_seed(0)
+    return FeatureExtractor(replace(TINY_FEATURES, n_cells=None), MelConfig()).eval()
 
 
 def random_mels(count: int, frames: int = 256) -> torch.Tensor:
@@ -80,3 +86,22 @@ def test_mels_of_another_shape_are_refused(
 ) -> None:
     with pytest.raises(ParameterError, match=r"Mel must have shape \?x1x128x\?"):
         extractor(torch.zeros(shape))
+
+
+@torch.no_grad()
+def test_in_cells_only_their_means_are_read() -> None:
+    in_cells = TinyNetworks().features
+    mels = random_mels(2)
+    grid = TimeGrid(256, 64)
+    shuffled = mels.clone()
+    shuffled[..., 12:16] = mels[..., [15, 14, 13, 12]]  # within one cell
+    moved = mels.clone()
+    moved[..., 12:20] = mels[..., [16, 17, 18, 19, 12, 13, 14, 15]]  # from cell to cell
+    torch.testing.assert_close(grid.pool(shuffled), grid.pool(mels))
+    torch.testing.assert_close(in_cells(shuffled), in_cells(mels))
+    assert float((in_cells(moved) - in_cells(mels)).abs().max()) > 1e-4
+
+
+def test_in_cells_a_mel_must_be_a_whole_window() -> None:
+    with pytest.raises(ParameterError, match=r"128x256; got \(1, 1, 128, 64\)"):
+        TinyNetworks().features(random_mels(1, 64))

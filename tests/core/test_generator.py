@@ -182,7 +182,9 @@ def test_inputs_of_another_width_are_refused(
 
 def test_sizes_that_do_not_halve_are_refused() -> None:
     with pytest.raises(ParameterError, match="128x250 mel cannot be halved 5 times"):
-        Generator(TINY_GENERATOR, replace(MEL, n_frames=250))
+        Generator(replace(TINY_GENERATOR, n_cells=None), replace(MEL, n_frames=250))
+    with pytest.raises(ParameterError, match="128x72 mel cannot be halved 5 times"):
+        Generator(replace(TINY_GENERATOR, n_cells=72), MEL)
     with pytest.raises(ParameterError, match="at least two resolutions"):
         GeneratorConfig(channels=(8,))
 
@@ -195,3 +197,25 @@ def test_conditions_tell_notes_and_velocities_apart() -> None:
     assert float(distances.min()) > 0.03
     soft = encode_condition(pitches[:1], torch.tensor([1.0]))
     assert float((soft - encoded[:1]).abs().max()) > 1.0
+
+
+@torch.no_grad()
+def test_in_cells_a_mel_is_drawn_and_lines_between_them_are_its_frames(
+    networks: TinyNetworks,
+) -> None:
+    generator = networks.generator
+    z = torch.zeros(2, TINY_GENERATOR.z_dim)
+    wanted = z, torch.tensor([48.0, 60.0]), torch.full([2], 90.0), torch.randn(2, 16)
+    cells, frames = generator(*wanted, in_cells=True), generator(*wanted)
+    assert cells.shape == (2, 1, MEL.n_mels, 64)
+    assert frames.shape == (2, 1, MEL.n_mels, MEL.n_frames)
+    torch.testing.assert_close(frames, generator.time.expand(cells))
+
+
+@torch.no_grad()
+def test_the_papers_generator_hears_no_velocity() -> None:
+    torch.manual_seed(0)
+    paper = Generator(replace(TINY_GENERATOR, use_velocity=False), MEL)
+    z, pitch, h = torch.zeros(1, 4), torch.tensor([60.0]), torch.randn(1, 16)
+    soft, loud = (paper(z, pitch, torch.tensor([v]), h) for v in (20.0, 120.0))
+    assert torch.equal(soft, loud)
