@@ -17,6 +17,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from core.inference.gates import NoteGates
@@ -100,21 +101,22 @@ def partials_share(semitones: float) -> float:
 
 def moved(mel_difference: Tensor, semitones: float, mel: MelConfig) -> Tensor:
     """A difference of mels [M, F], stretched along frequency by an interval; 0 comes in from above."""
-    below, fraction = _places(mel, round(float(semitones), 4))
-    below, fraction = below.to(mel_difference.device), fraction.to(mel_difference.device)
+    below, fraction = (
+        torch.from_numpy(place).to(mel_difference.device)
+        for place in _places(mel, round(float(semitones), 4))
+    )
     padded = torch.nn.functional.pad(mel_difference, (0, 0, 0, 2))
     return torch.lerp(padded[below], padded[below + 1], fraction[:, None])
 
 
 @lru_cache(maxsize=512)
-def _places(mel: MelConfig, semitones: float) -> tuple[Tensor, Tensor]:
+def _places(mel: MelConfig, semitones: float) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Where each band's content comes from: the band below and the way to the next, [M] each."""
     centres = hz_to_mel(band_edges_hz(mel)[1:-1])
     source = hz_to_mel(band_edges_hz(mel)[1:-1] / 2.0 ** (semitones / 12.0))
     place = np.clip((source - centres[0]) / (centres[1] - centres[0]), 0.0, mel.n_mels)
     below = np.floor(place).astype(np.int64)
-    fraction = (place - below).astype(np.float32)
-    return torch.from_numpy(below), torch.from_numpy(fraction)
+    return below, (place - below).astype(np.float32)
 
 
 def _share(semitones: float, by_distance: tuple[tuple[float, float], ...]) -> float:

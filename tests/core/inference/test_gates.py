@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from core.inference.carry_over import CarryOver, body_share, moved, partials_share
+from core.inference.carry_over import CarryOver, body_share, carry_over_of, moved, partials_share
 from core.inference.gates import GATE_BANDS, GATE_DISTANCES, GATE_SHAPE, gates_at
 from core.mel import MelConfig
 
@@ -64,3 +64,15 @@ def test_carry_over_follows_its_gates() -> None:
     torch.testing.assert_close(
         plain, body_share(12.0) * body + partials_share(12.0) * moved(partials, 12.0, MEL)
     )
+
+
+def test_what_inference_has_cached_takes_part_in_gradients() -> None:
+    raw, mels = torch.zeros(GATE_SHAPE), torch.rand(MEL.n_mels, 32)
+    with torch.inference_mode():
+        carry_over_of(mels, mels * 0.5).at(5.37, MEL, gates_at(raw, 5.37, MEL.n_mels))
+    for each in (raw, mels):
+        each.requires_grad_(True)
+    carry_over = carry_over_of(mels, mels.detach() * 0.5)
+    carry_over.at(5.37, MEL, gates_at(raw, 5.37, MEL.n_mels)).sum().backward()
+    assert raw.grad is not None
+    assert mels.grad is not None
