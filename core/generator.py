@@ -63,16 +63,19 @@ class GeneratorConfig:
             raise ParameterError(f"channels = {self.channels} needs at least two resolutions.")
 
 
-def encode_condition(midi_pitch: Tensor, velocity: Tensor) -> Tensor:
+def encode_condition(midi_pitch: Tensor, velocity: Tensor, *, use_velocity: bool = True) -> Tensor:
     """Encode pitch and velocity for a network.
 
     Args:
         midi_pitch: Fractional MIDI notes, [B].
         velocity: MIDI velocities 1–127, [B].
+        use_velocity: Tell the velocity; False encodes every note as one of MIDDLE_VELOCITY.
 
     Returns:
         [B, CONDITION_DIM]: scaled pitch, scaled velocity, sines and cosines of the pitch.
     """
+    if not use_velocity:
+        velocity = torch.full_like(velocity, MIDDLE_VELOCITY)
     octave = (midi_pitch.float() - 60.0) / 12.0
     rates = 2.0 ** torch.arange(PITCH_HARMONICS, device=octave.device) * (math.pi / 4.0)
     angles = octave[:, None] * rates
@@ -242,9 +245,8 @@ class Generator(nn.Module):
         """
         check_shape(z, [None, self.config.z_dim], "z")
         check_shape(h, [z.shape[0], self.config.h_dim], "Timbre features")
-        if not self.config.use_velocity:
-            velocity = torch.full_like(velocity, MIDDLE_VELOCITY)
-        w = self.mapping(z, encode_condition(midi_pitch, velocity), h)
+        condition = encode_condition(midi_pitch, velocity, use_velocity=self.config.use_velocity)
+        w = self.mapping(z, condition, h)
         layout = self.layout(midi_pitch) if self.config.use_layout else None
         cells: Tensor = self.synthesis(w, layout, weight_offsets)
         return cells if in_cells else self.time.expand(cells)

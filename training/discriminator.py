@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from core.feature_extractor import ResidualBlock
-from core.generator import CONDITION_DIM, MIDDLE_VELOCITY, GeneratorConfig, encode_condition
+from core.generator import CONDITION_DIM, GeneratorConfig, encode_condition
 from core.mel import MelConfig
 from core.nn.layers import Conv2dLayer, FullyConnectedLayer
 from core.nn.ops import check_shape
@@ -91,9 +91,8 @@ class Discriminator(nn.Module):
         x = self.hidden(self.final_conv(x).flatten(1))
         logits: Tensor = self.head(x).squeeze(1).float()
         if self.config.use_projection:
-            if not self.config.use_velocity:
-                velocity = torch.full_like(velocity, MIDDLE_VELOCITY)
-            condition = torch.cat([encode_condition(midi_pitch, velocity), h], dim=1)
+            note = encode_condition(midi_pitch, velocity, use_velocity=self.config.use_velocity)
+            condition = torch.cat([note, h], dim=1)
             embedded = self.condition(condition).float()
             logits = logits + (embedded * x.float()).sum(dim=1) / math.sqrt(x.shape[1])
         return logits

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from core.generator import MIDDLE_VELOCITY, Generator, encode_condition, layout_pyramid
+from core.generator import Generator, encode_condition, layout_pyramid
 from core.nn.layers import FullyConnectedLayer, SynthesisLayer, ToMelLayer
 from core.nn.ops import (
     ACTIVATION_GAIN,
@@ -135,9 +135,8 @@ class FoldedGenerator:
             h: Timbre features, [B, H].
             weights: The timbre's.
         """
-        if not self._use_velocity:
-            velocity = torch.full_like(velocity, MIDDLE_VELOCITY)
-        w = self._map(z, encode_condition(midi_pitch, velocity), h)
+        condition = encode_condition(midi_pitch, velocity, use_velocity=self._use_velocity)
+        w = self._map(z, condition, h)
         layout = None if self._layout is None else self._layout(midi_pitch)
         return self._time.expand(self._synthesize(w, layout, weights))
 

@@ -79,8 +79,7 @@ def _sampled_at_partials(values: Tensor, midi_pitch: Tensor, mel: MelConfig) -> 
     fraction = (place - below)[..., None]
     index = below[..., None].expand(-1, -1, values.shape[2])
     sampled: Tensor = torch.lerp(values.gather(1, index), values.gather(1, index + 1), fraction)
-    inside_band: Tensor = sampled * inside[..., None]
-    return inside_band
+    return sampled.mul(inside[..., None])
 
 
 def _hz_to_mel(frequency_hz: Tensor) -> Tensor:

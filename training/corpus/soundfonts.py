@@ -129,7 +129,7 @@ class Preset:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Bag:
-    """What one layer of a SoundFont's two says of a zone; None is left to the other layer."""
+    """What one layer of a SoundFont's two says of a zone."""
 
     keys: tuple[int, int]
     velocities: tuple[int, int]
