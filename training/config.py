@@ -27,12 +27,12 @@ from training.data.augment import AugmentConfig
 from training.data.pairs import PairConfig
 from training.discriminator import DiscriminatorConfig
 from training.evaluation.config import EvaluateConfig
-from training.metrics.pitch_judge import PitchJudgeConfig
-from training.stages.feature_extractor import FeaturesConfig
+from training.pitch_judge import PitchJudgeConfig
+from training.root_note import RootNoteConfig
+from training.stages.features import FeaturesConfig
 from training.stages.generator import GeneratorStageConfig
 from training.stages.hypernetwork import HypernetworkStageConfig
 from training.stages.judge import JudgeStageConfig
-from training.stages.root_note import RootNoteConfig
 from training.stages.vocoder import VocoderStageConfig
 
 DataclassT = TypeVar("DataclassT")

@@ -24,6 +24,7 @@ from core.generator import Generator
 from core.hypernetwork import Hypernetwork
 from core.inference.model import NETWORK_NAMES
 from core.vocoder import Vocoder
+from training.bundle import training_record, write_bundle
 from training.config import ModelConfig, RunConfig, to_toml
 from training.corpus.build import CorpusConfig, build_corpus, read_notes
 from training.corpus.splits import Split
@@ -32,18 +33,17 @@ from training.data.pairs import NotePairs, PairConfig, pair_shares
 from training.discriminator import Discriminator
 from training.evaluation.evaluate import evaluate
 from training.evaluation.sheet import draw_spectrogram_sheet
-from training.metrics.pitch_judge import PitchJudge
+from training.evaluation.tables import Table, publish_tables
+from training.evaluation.workbench import Workbench, open_workbench
+from training.pitch_judge import PitchJudge
+from training.root_note import fit_root_note
 from training.run_dir import RunDir
-from training.stages.bundle import training_record, write_bundle
-from training.stages.feature_extractor import FeaturesStage
+from training.stages.features import FeaturesStage
 from training.stages.generator import GeneratorStage
 from training.stages.hypernetwork import HypernetworkStage, HypernetworkStageConfig
 from training.stages.judge import JudgeStage
-from training.stages.root_note import fit_root_note
 from training.stages.vocoder import VocoderStage
-from training.tables import Table, publish_tables
 from training.trainer import LoopConfig, Stage, TrainingError, train
-from training.workbench import Workbench, open_workbench
 
 TRAINED_STAGES = ("features", "generator", "hypernetwork", "adversarial", "vocoder", "judge")
 """Stages with networks to train, in the order a full run takes them."""

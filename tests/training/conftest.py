@@ -17,8 +17,8 @@ from training.config import RunConfig, load_config
 from training.corpus.build import CorpusConfig, build_corpus
 from training.corpus.splits import Split
 from training.data.dataset import CorpusSplit
-from training.metrics.pitch_judge import PitchJudge, PitchJudgeConfig
-from training.workbench import Workbench
+from training.evaluation.workbench import Workbench
+from training.pitch_judge import PitchJudge, PitchJudgeConfig
 
 CONFIGS = Path(__file__).resolve().parents[2] / "resources" / "configs"
 

@@ -40,7 +40,7 @@ from training.evaluation.tuning import (
     SEARCH_SEMITONES,
     tuning_error_cents,
 )
-from training.workbench import Workbench, at_reference_loudness
+from training.evaluation.workbench import Workbench, at_reference_loudness
 
 INSTRUMENT = "the instrument"
 """What a user gets: a recording in, the engine's note at default settings out."""

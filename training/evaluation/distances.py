@@ -36,7 +36,7 @@ from training.evaluation.draws import (
     draw_of_families,
     semitones_of,
 )
-from training.tables import Table, mark
+from training.evaluation.tables import Table, mark
 
 LIMITED_BY_RECORDING = (LMD60, TIMBRE)
 """Measures in which the instrument is held against one more true recording."""

@@ -24,8 +24,8 @@ from training.evaluation.distances import (
     families_table,
 )
 from training.evaluation.quality import Quality, quality_table
-from training.tables import Table, publish_tables
-from training.workbench import Workbench, bundle_file
+from training.evaluation.tables import Table, publish_tables
+from training.evaluation.workbench import Workbench, bundle_file
 
 KINDS = {"recorded": "Recorded instruments", "synthesized": "Patches and synthesized instruments"}
 """Titles of the tables of distances, by how the instruments make their notes."""

@@ -17,7 +17,7 @@ from training.data.dataset import CorpusSplit
 from training.data.pairs import Indices
 from training.evaluation.draws import draw_sources, is_whole_note
 from training.evaluation.measures import log_mel_rmse_db
-from training.workbench import Workbench
+from training.evaluation.workbench import Workbench
 
 NEIGHBOUR_SEMITONES = 3
 """Widest step between two notes of the corpus that still count as neighbouring keys."""

@@ -36,9 +36,9 @@ from training.evaluation.draws import (
 from training.evaluation.frechet import frechet_distance
 from training.evaluation.invariance import explained_pitch, within_and_between
 from training.evaluation.neighbouring_keys import NEIGHBOUR_SEMITONES, compare_neighbours
+from training.evaluation.tables import Table, mark
 from training.evaluation.tuning import CLEAR_CENTS, HIGHEST_NOTE, tuning_error_cents
-from training.tables import Table, mark
-from training.workbench import Workbench
+from training.evaluation.workbench import Workbench
 
 PITCH_INTERVALS = (-24, -12, -7, -3, 0, 3, 7, 12, 24)
 """Semitones from source to target for the pitch accuracy."""

@@ -21,7 +21,7 @@ from core.inference.request import RenderRequest, TimbreMix
 from training.data.dataset import step_rng
 from training.data.pairs import Indices, NotePairs
 from training.evaluation.draws import comparable_pairs, semitones_of
-from training.workbench import Workbench
+from training.evaluation.workbench import Workbench
 
 PAIRS = 24
 COLUMNS = 6

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.data.dataset import CorpusSplit, step_rng
-from training.metrics.pitch_judge import BINS_PER_NOTE, FLOOR_DB, PitchJudge
+from training.pitch_judge import BINS_PER_NOTE, FLOOR_DB, PitchJudge
 from training.run_dir import RunDir
 from training.trainer import Stage, clip_and_step, cosine_share, set_learning_rates
 

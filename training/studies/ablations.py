@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.tables import Table
+from training.evaluation.tables import Table
 
 CONFIGS = "resources/configs"
 FIGURES = (

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from core.device import cpu_has_fast_bfloat16
 from core.inference.folded_generator import FoldedGenerator
 from core.inference.folded_vocoder import FoldedVocoder
-from training.tables import Table
-from training.workbench import Workbench
+from training.evaluation.tables import Table
+from training.evaluation.workbench import Workbench
 
 BATCHES = (1, 2, 4, 8, 16)
 """Notes at once."""

@@ -16,9 +16,9 @@ from training.data.dataset import step_rng
 from training.evaluation.config import EvaluateConfig
 from training.evaluation.draws import draw_sources
 from training.evaluation.frechet import frechet_distance
+from training.evaluation.tables import Table
 from training.evaluation.tuning import tuning_error_cents
-from training.tables import Table
-from training.workbench import Workbench
+from training.evaluation.workbench import Workbench
 
 WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Of the second sound."""

@@ -20,8 +20,8 @@ from training.data.dataset import step_rng
 from training.evaluation.config import EvaluateConfig
 from training.evaluation.draws import draw_presets, kin_of
 from training.evaluation.invariance import explained_pitch, within_and_between
-from training.tables import Table
-from training.workbench import Workbench
+from training.evaluation.tables import Table
+from training.evaluation.workbench import Workbench
 
 NOTES = 6
 """Notes of each instrument."""

@@ -21,10 +21,10 @@ from training.data.dataset import step_rng
 from training.evaluation.config import EvaluateConfig
 from training.evaluation.draws import draw_sources
 from training.evaluation.measures import log_mel_rmse_db
+from training.evaluation.tables import Table
 from training.evaluation.tuning import HIGHEST_NOTE, tuning_error_cents
+from training.evaluation.workbench import Workbench
 from training.studies.foreign_sounds import foreign_sounds
-from training.tables import Table
-from training.workbench import Workbench
 
 SAMPLES = Path(__file__).resolve().parents[2] / "resources/samples"
 LOWEST_NOTE = 28

@@ -22,8 +22,8 @@ from training.data.pairs import Indices
 from training.evaluation.config import EvaluateConfig
 from training.evaluation.draws import comparable_pairs, is_whole_note
 from training.evaluation.measures import log_mel_rmse_db, timbre_distance_db
-from training.tables import Table
-from training.workbench import Workbench
+from training.evaluation.tables import Table
+from training.evaluation.workbench import Workbench
 
 GIVEN = (1, 2, 3)
 """Notes given."""

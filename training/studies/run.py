@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from training.config import RunConfig
+from training.evaluation.tables import Table, publish_tables
 from training.pipeline import open_bundle
 from training.studies.ablations import study_ablations
 from training.studies.cost import study_cost
@@ -13,7 +14,6 @@ from training.studies.invariance import study_invariance
 from training.studies.out_of_distribution import study_out_of_distribution
 from training.studies.pooling import study_pooling
 from training.studies.sensitivity import study_sensitivity
-from training.tables import Table, publish_tables
 
 
 def run_study(name: str, config: RunConfig, run_dir: Path, model: Path | None, steps: int) -> None:

@@ -13,8 +13,8 @@ import json
 from pathlib import Path
 
 from training.config import RunConfig
+from training.evaluation.tables import Table
 from training.pipeline import run_stage
-from training.tables import Table
 
 TIMBRE_WEIGHTS = (0.0, 20.0, 100.0)
 RECONSTRUCTION_WEIGHTS = (20.0, 200.0, 1000.0)

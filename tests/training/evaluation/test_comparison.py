@@ -35,7 +35,7 @@ from training.evaluation.comparison import (
     Notes,
     Values,
 )
-from training.workbench import Workbench
+from training.evaluation.workbench import Workbench
 
 Wave = NDArray[np.float32]
 

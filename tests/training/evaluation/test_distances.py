@@ -32,7 +32,7 @@ from training.evaluation.distances import (
     model_difference,
 )
 from training.evaluation.draws import INTERVALS, SAME_NOTE, Interval, semitones_of
-from training.workbench import Workbench
+from training.evaluation.workbench import Workbench
 
 COLUMNS = (INSTRUMENT, UNREFINED, *BASELINES, OTHER_RECORDING)
 FAR = Interval(low=18, high=23, sign=1)

@@ -17,7 +17,7 @@ from training.evaluation.config import EvaluateConfig
 from training.evaluation.distances import Distances
 from training.evaluation.evaluate import evaluate
 from training.evaluation.quality import Quality
-from training.workbench import Workbench
+from training.evaluation.workbench import Workbench
 
 FEW = EvaluateConfig(
     pairs_per_bin=1, family_pairs=2, pairs=6, fitted_sources=2, fit_steps=1, pitch_sources=2,

@@ -4,7 +4,7 @@ import numpy as np
 
 from training.evaluation.measures import log_mel_rmse_db
 from training.evaluation.neighbouring_keys import compare_neighbours
-from training.workbench import Workbench
+from training.evaluation.workbench import Workbench
 
 
 def test_neighbouring_keys_are_those_of_the_corpus_and_those_around_the_crossover(

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from training.evaluation.sheet import choose_pairs, draw_spectrogram_sheet, render_pair
-from training.workbench import Workbench
+from training.evaluation.workbench import Workbench
 
 
 def test_pairs_lie_an_octave_apart_up_and_down_in_turn(bench: Workbench) -> None:

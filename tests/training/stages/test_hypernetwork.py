@@ -26,8 +26,8 @@ from training.config import RunConfig
 from training.data.dataset import NoteBatch
 from training.evaluation.config import EvaluateConfig
 from training.evaluation.evaluate import evaluate
+from training.evaluation.workbench import Workbench
 from training.stages.hypernetwork import HypernetworkStageConfig, composed, refine
-from training.workbench import Workbench
 
 
 def _mels(*shape: int, seed: int) -> torch.Tensor:

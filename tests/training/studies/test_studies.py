@@ -18,6 +18,8 @@ from training import __main__ as command_line
 from training import pipeline
 from training.config import RunConfig, load_config
 from training.evaluation.config import EvaluateConfig
+from training.evaluation.tables import Table
+from training.evaluation.workbench import Workbench
 from training.studies import cost, sensitivity
 from training.studies.ablations import ABLATIONS, FIGURES, Ablation, study_ablations
 from training.studies.cost import study_cost
@@ -27,8 +29,6 @@ from training.studies.invariance import study_invariance
 from training.studies.out_of_distribution import study_out_of_distribution
 from training.studies.pooling import GIVEN, draw_cases, study_pooling
 from training.studies.sensitivity import study_sensitivity
-from training.tables import Table
-from training.workbench import Workbench
 
 CONFIGS = Path(__file__).resolve().parents[3] / "resources" / "configs"
 FEW = EvaluateConfig(pairs=48, pitch_sources=4, tuning_notes=12)

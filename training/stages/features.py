@@ -25,7 +25,7 @@ from training import losses
 from training.data.augment import AugmentConfig, disturb_source
 from training.data.dataset import NoteBatch, step_rng
 from training.data.pairs import NotePairs
-from training.metrics.pitch_judge import NOTES
+from training.pitch_judge import NOTES
 from training.run_dir import RunDir
 from training.trainer import Stage, clip_and_step, cosine_share, set_learning_rates
 

@@ -16,8 +16,8 @@ from core.checkpoint import named_tensors, save_checkpoint
 from core.errors import CheckpointError
 from core.inference.model import NETWORK_NAMES, SHIPPED_MODEL, save_model
 from training.data.dataset import CorpusSplit
-from training.metrics.pitch_judge import PitchJudge
-from training.workbench import JUDGE_FILE
+from training.evaluation.workbench import JUDGE_FILE
+from training.pitch_judge import PitchJudge
 
 MAX_BYTES = 40 * 10**6
 """Largest bundle: it is kept in the repository and opens in an instant."""

@@ -28,7 +28,7 @@ from core.inference.request import Timbre
 from core.mel import MelSpectrogram
 from training.data.dataset import CorpusSplit
 from training.data.pairs import NotePairs, PairConfig
-from training.metrics.pitch_judge import PitchJudge, PitchJudgeConfig
+from training.pitch_judge import PitchJudge, PitchJudgeConfig
 from training.stages.hypernetwork import refine
 
 BATCH = 16

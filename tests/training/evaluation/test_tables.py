@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from training.tables import Table, publish_tables
+from training.evaluation.tables import Table, publish_tables
 
 
 def test_tables_are_printed_and_kept_as_markdown(

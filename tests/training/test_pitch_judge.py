@@ -10,9 +10,9 @@ from torch import Tensor
 from core.inference.model import SHIPPED_MODEL
 from core.nn.pitch_layout import midi_to_f0_hz
 from core.vocoder import harmonic_source
-from training.metrics.pitch_judge import BINS_PER_NOTE, NOTES, LogFrequencySpectrum
+from training.evaluation.workbench import JUDGE_FILE, load_judge
+from training.pitch_judge import BINS_PER_NOTE, NOTES, LogFrequencySpectrum
 from training.stages.judge import JudgeStageConfig, disturb_levels
-from training.workbench import JUDGE_FILE, load_judge
 
 RATE = 44100
 

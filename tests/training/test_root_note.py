@@ -16,13 +16,12 @@ from core.audio import pitch
 from core.audio.pitch import Evidence, Perceptron, estimate_root, midi_to_hz, read_weights
 from core.errors import CheckpointError, ParameterError
 from training import __main__ as command_line
-from training import pipeline
+from training import pipeline, root_note
 from training.config import RunConfig, load_config
 from training.corpus.soundfonts import FontPlayer
 from training.corpus.splits import Split, pseudo_program
 from training.data.dataset import CorpusSplit
-from training.stages import root_note
-from training.stages.root_note import (
+from training.root_note import (
     WEIGHTS_FILE,
     Example,
     RootNoteConfig,
@@ -36,7 +35,7 @@ from training.stages.root_note import (
     write_weights,
 )
 
-CONFIGS = Path(__file__).resolve().parents[3] / "resources" / "configs"
+CONFIGS = Path(__file__).resolve().parents[2] / "resources" / "configs"
 FONT = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
 RATE = 44100
 TOY = RootNoteConfig(
