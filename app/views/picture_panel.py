@@ -89,7 +89,7 @@ class PicturePanel(QWidget):
         self.spectrograms = SpectrogramView()
         self.source_wave = WaveformView()
         self.source_wave.setAccessibleName("Waveform of the source")
-        self.result_wave = WaveformView()
+        self.result_wave = WaveformView(can_trim=False)
         self.result_wave.setAccessibleName("Waveform of the result")
         self.result_wave.setToolTip("The note looked at, with its loop; wheel zooms")
         self.result_wave.set_hint("No note rendered yet")
@@ -181,7 +181,6 @@ class PicturePanel(QWidget):
             self._has_axes = True
         region = picture.ready.region
         self.result_wave.set_samples(region.samples, picture.ready.sample_rate)
-        self.result_wave.set_range(0.0, None)
         if region.loop is not None:
             rate = picture.ready.sample_rate
             self.result_wave.set_loop((region.loop.start / rate, region.loop.end / rate))
