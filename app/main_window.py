@@ -108,6 +108,7 @@ class MainWindow(QMainWindow):
         self._status = ServiceStatus(state=ServiceState.LOADING)
         self._last_struck: int | None = None
         self._are_states_stale = True
+        self._is_leaving = False
         self._meters = QTimer(self, interval=METER_MS)
         self._editor = Editor(studio.document, studio.messages, self)
         self.files = FileControl(studio, self._editor, settings, self)
@@ -248,8 +249,8 @@ class MainWindow(QMainWindow):
         self.open_action = self._action(menu, "&Open…", "Ctrl+O", files.ask_open)
         menu.addMenu(files.recent)
         menu.addSeparator()
-        self.save_action = self._action(menu, "&Save", "Ctrl+S", files.save)
-        self._action(menu, "Save &as…", "Ctrl+Shift+S", files.ask_save)
+        self.save_action = self._action(menu, "&Save", "Ctrl+S", lambda: files.save())
+        self._action(menu, "Save &as…", "Ctrl+Shift+S", lambda: files.ask_save())
         menu.addSeparator()
         self.export_action = self._action(menu, "&Export…", "Ctrl+E", self._show_export)
         menu.addSeparator()
@@ -563,12 +564,13 @@ class MainWindow(QMainWindow):
 
     @override
     def closeEvent(self, event: QCloseEvent) -> None:
-        if not self.files.may_discard():
+        if self._document.is_dirty and not self._is_leaving:
             event.ignore()
             return
         self._meters.stop()
         self.paths.stop()
         _application().removeEventFilter(self.letters)
+            self.files.leave(self._close_now)
         geometry = bytes(self.saveGeometry().data())
         self.settings_changed.emit(replace(self._settings, window_geometry=geometry))
         event.accept()
@@ -578,6 +580,11 @@ class MainWindow(QMainWindow):
 def _application() -> QApplication:
     application = QApplication.instance()
     assert isinstance(application, QApplication)
+    def _close_now(self) -> None:
+        """Close although something may not be saved: the person wants it so."""
+        self._is_leaving = True
+        self.close()
+
     return application
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QApplication, QFileDialog, QMenu, QMessageBox, QWidget
 
 from app.dialogs.error_text import describe
@@ -17,7 +18,6 @@ from app.views.editor import Editor
 from app.views.messages import Answer
 from app.views.studio import Studio
 from app.widgets.dropped_data import dropped_files
-from core.errors import CoreError
 
 _SOUND_FILTER = (
     "Sounds and sessions (*.wav *.aif *.aiff *.flac *.ogg *.mp3 *.opus *.caf *.au *.w64 "
@@ -53,6 +53,7 @@ class FileControl(QObject):
         self._editor = editor
         self._window = window
         self.settings = settings
+        self._question: QMessageBox | None = None  # while the person is asked what to save
         self.recent = QMenu("Open &recent", window)
         studio.importer.session_dropped.connect(self.open_session)
 
@@ -77,17 +78,38 @@ class FileControl(QObject):
         self.recent.setEnabled(bool(self.settings.recent_files))
 
     def new(self) -> None:
-        """Start an empty session."""
-        if self.may_discard():
-            self.leaving.emit()
-            self._document.new()
+        """Start an empty session after what is not saved was asked for."""
+        self.leave(self._start_new)
 
     def open_session(self, path: Path) -> None:
         """Open a session file after what is not saved was asked for."""
-        if self.may_discard():
-            self._studio.tasks.run(
-                partial(load_session, path), partial(self._opened, path), partial(self._gone, path)
-            )
+        self.leave(partial(self._load, path))
+
+    def leave(self, go_on: Callable[[], object]) -> None:
+        """Do something that ends the session, after what is not saved was asked for.
+
+        Nothing happens, and the session stays, where the person cancels or where saving fails.
+
+        Args:
+            go_on: What the person wants: called at once where all is saved, after Discard, and
+                after Save as soon as the file is written.
+        """
+        if not self._document.is_dirty:
+            go_on()
+            return
+        if self._question is not None:
+            return  # the person is being asked already
+        buttons = QMessageBox.StandardButton
+        self._question = QMessageBox(
+            QMessageBox.Icon.Question,
+            "Unsaved changes",
+            f"'{self.name}' was changed. Save it first?",
+            buttons.Save | buttons.Discard | buttons.Cancel,
+            self._window,
+        )
+        self._question.setDefaultButton(buttons.Save)
+        self._question.finished.connect(partial(self._answered, go_on))
+        self._question.open()
 
     def offer_last(self) -> None:
         """Say that the session of last time can be opened."""
@@ -116,60 +138,100 @@ class FileControl(QObject):
         else:
             self._studio.messages.info("The clipboard holds no files; copy some in a file manager.")
 
-    def save(self) -> None:
-        """Save under the name it has, or ask for one."""
+    def save(self, then: Callable[[], object] | None = None) -> None:
+        """Save under the name it has, or ask for one.
+
+        Args:
+            then: Called once the session is written.
+        """
         if self._document.path is None:
-            self.ask_save()
+            self.ask_save(then)
         else:
-            self.save_as(self._document.path)
+            self.save_as(self._document.path, then)
 
-    def ask_save(self) -> None:
-        """Let a name be chosen."""
-        start = str(self.folder / f"{self.name}{SUFFIX}")
-        name, _ = QFileDialog.getSaveFileName(self._window, "Save", start, f"Sessions (*{SUFFIX})")
-        if name:
-            path = Path(name)
-            path = path if path.suffix.lower() == SUFFIX else path.with_name(path.name + SUFFIX)
-            self._remember_folder(path.parent)
-            self.save_as(path)
+    def ask_save(self, then: Callable[[], object] | None = None) -> None:
+        """Let a name be chosen.
 
-    def save_as(self, path: Path) -> None:
-        """Write the session."""
+        Args:
+            then: Called once the session is written.
+        """
+        dialog = QFileDialog(self._window, "Save", str(self.folder), f"Sessions (*{SUFFIX})")
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix(SUFFIX.removeprefix("."))
+        # Some systems' dialogs ask about the name without its suffix: we ask about the final one.
+        dialog.setOption(QFileDialog.Option.DontConfirmOverwrite)
+        dialog.selectFile(f"{self.name}{SUFFIX}")
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.accepted.connect(lambda: self._take_name(Path(dialog.selectedFiles()[0]), then))
+        dialog.open()
+
+    def save_as(self, path: Path, then: Callable[[], object] | None = None) -> None:
+        """Write the session to a file that may be replaced.
+
+        Args:
+            path: The file.
+            then: Called once the session is written.
+        """
         session, clips = self._document.session, dict(self._document.clips)
         self._studio.tasks.run(
             partial(save_session, path, session, clips),
-            lambda _none: self._saved(path, session),
+            lambda _none: self._saved(path, session, then),
             self._editor.complain,
         )
 
-    def may_discard(self) -> bool:
-        """Whether the session may go: it is saved, or the person says so."""
-        if not self._document.is_dirty:
-            return True
+    def recover(self, contents: SessionContents) -> None:
+        """Go on with a session that a crash left behind."""
+        self.leaving.emit()
+        self._document.recover(contents)
+
+    def _answered(self, go_on: Callable[[], object], answer: int) -> None:
+        """The person said what becomes of a session that is not saved."""
+        question, self._question = self._question, None
+        if question is not None:
+            question.deleteLater()
+        if answer == QMessageBox.StandardButton.Save:
+            self.save(partial(self.leave, go_on))  # it may have changed again meanwhile
+        elif answer == QMessageBox.StandardButton.Discard:
+            go_on()
+
+    def _take_name(self, chosen: Path, then: Callable[[], object] | None) -> None:
+        """A name was chosen: what would be replaced under the final one is asked about."""
+        has_suffix = chosen.suffix.lower() == SUFFIX
+        path = chosen if has_suffix else chosen.with_name(chosen.name + SUFFIX)
+        self._remember_folder(path.parent)
+        if not path.exists():
+            self.save_as(path, then)
+            return
         buttons = QMessageBox.StandardButton
-        answer = QMessageBox.question(
-            self._window, "Unsaved changes", f"'{self.name}' was changed. Save it first?",
-            buttons.Save | buttons.Discard | buttons.Cancel, buttons.Save,
-        )  # fmt: skip
-        if answer is buttons.Save and self._document.path is not None:
-            return self._save_now(self._document.path)
-        if answer is buttons.Save:
-            self.ask_save()  # once it is saved the person goes on
-            return False
-        return answer is buttons.Discard
+        box = QMessageBox(
+            QMessageBox.Icon.Warning,
+            "Replace a file",
+            f"'{path.name}' exists already in '{path.parent.name}'. Replace it?",
+            buttons.Yes | buttons.Cancel,
+            self._window,
+        )
+        box.button(buttons.Yes).setText("Replace")
+        box.setDefaultButton(buttons.Cancel)
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        box.accepted.connect(lambda: self.save_as(path, then))
+        box.rejected.connect(lambda: self.ask_save(then))
+        box.open()
 
-    def _save_now(self, path: Path) -> bool:
-        try:
-            self._document.save(path)
-        except CoreError as error:
-            self._editor.complain(error)
-            return False
-        return True
+    def _start_new(self) -> None:
+        self.leaving.emit()
+        self._document.new()
 
-    def _saved(self, path: Path, session: Session) -> None:
+    def _load(self, path: Path) -> None:
+        self._studio.tasks.run(
+            partial(load_session, path), partial(self._opened, path), partial(self._gone, path)
+        )
+
+    def _saved(self, path: Path, session: Session, then: Callable[[], object] | None) -> None:
         self._document.mark_saved(path, session)
         self.settings_changed.emit(remember_file(self.settings, path))
         self._studio.messages.info(f"Saved as '{path.name}'.")
+        if then is not None:
+            then()
 
     def _opened(self, path: Path, contents: SessionContents) -> None:
         self.leaving.emit()

@@ -205,22 +205,3 @@ def test_every_control_has_a_name_and_a_hint(loaded: Program) -> None:
                 where = f"{type(control).__name__} in {type(control.parent()).__name__}"
                 assert control.accessibleName() or control.text(), where
                 assert control.toolTip(), where
-
-
-def test_closing_asks_only_when_something_would_be_lost(
-    loaded: Program, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from PySide6.QtWidgets import QMessageBox
-
-    asked: list[str] = []
-
-    def answer(*arguments: object) -> QMessageBox.StandardButton:
-        asked.append(str(arguments[2]))
-        return QMessageBox.StandardButton.Cancel
-
-    monkeypatch.setattr(QMessageBox, "question", answer)
-    assert not loaded.window.close()
-    assert len(asked) == 1
-    loaded.studio.document.mark_saved(Path("x.hgs"), loaded.studio.document.session)
-    assert loaded.window.close()
-    assert len(asked) == 1
