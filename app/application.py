@@ -232,6 +232,9 @@ class Application(QObject):
             self.window.offer_recovery(self._restore, self._discard)
 
     def _restore(self) -> None:
+        self.window.files.leave(self._load_recovery)
+
+    def _load_recovery(self) -> None:
         if self._recovery is not None:
             self.studio.tasks.run(
                 partial(load_session, self._recovery.path), self._recovered, self._not_recovered
@@ -239,13 +242,18 @@ class Application(QObject):
 
     def _recovered(self, contents: SessionContents) -> None:
         recovery, self._recovery = self._recovery, None
-        self.studio.document.recover(contents)
+        self.window.files.recover(contents)
         if recovery is not None:
             self.studio.autosave.adopt(recovery)
 
     def _not_recovered(self, error: Exception) -> None:
-        self._complain(error)
-        self._discard()
+        _log.error("The session of last time cannot be read.", exc_info=error)
+        recovery, self._recovery = self._recovery, None
+        if recovery is not None:
+            kept = recovery.set_aside()
+            self.studio.messages.error(
+                f"The session of last time cannot be read; it is kept as '{kept}'."
+            )
 
     def _discard(self) -> None:
         recovery, self._recovery = self._recovery, None

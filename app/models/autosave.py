@@ -8,6 +8,7 @@ session whose lock is free was left by a crash.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import re
 import threading
@@ -32,6 +33,7 @@ INTERVAL_S = 5.0
 """Least time from the start of one writing to the next."""
 
 _LOCK_SUFFIX = ".lock"
+_ASIDE = "unreadable session"
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 
 
@@ -63,8 +65,25 @@ class Recovery:
         """Leave it to be offered at the next start."""
         self._lock.release()
 
+    def set_aside(self) -> Path:
+        """Keep the file under a name that is not offered again: it could not be read.
+
+        Returns:
+            Where it lies now. Where it cannot be renamed it stays, to be offered at the next start.
+        """
+        folder, kept = self.path.parent, self.path
+        for number in itertools.count(1):
+            aside = folder / f"{_ASIDE} {number}{SUFFIX}"
+            if not aside.exists():
+                break
+        with contextlib.suppress(OSError):
+            kept = self.path.rename(aside)
+            _delete(folder, self.path.stem)
+        self._lock.release()
+        return kept
+
     def discard(self) -> None:
-        """Delete it: it was refused, or is safe elsewhere."""
+        """Delete it: the person refused it, or all of it is safe elsewhere."""
         _delete(self.path.parent, self.path.stem)
         self._lock.release()
 

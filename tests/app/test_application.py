@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from PySide6.QtWidgets import QMessageBox, QPushButton
 from pytestqt.qtbot import QtBot
 
 from app.application import SAMPLES_FOLDER, read_examples
@@ -17,9 +18,14 @@ from app.cli.console import CliError
 from app.cli.window import has_display, parse_window_arguments
 from app.dialogs.error_text import describe
 from app.models.autosave import find_recovery
+from app.models.edits import add_source
+from app.models.session import Session
 from app.screenshot import Screenshot
 from app.settings import AppSettings, load_settings
+from app.views.messages import MessageRow
 from core.errors import AudioFileError, DeviceError
+from tests.app.answers import press
+from tests.app.models.sessions import HASHES, leave_behind
 from tests.app.program import WAIT_MS, Program, write_tone
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -103,6 +109,76 @@ def test_an_orderly_end_leaves_nothing_to_recover(qtbot: QtBot, tmp_path: Path) 
     program.start(write_tone(tmp_path / "a.wav"))
     qtbot.waitUntil(lambda: program.names == ["a"], timeout=WAIT_MS)
     program.close()
+    assert find_recovery(tmp_path / "recovery") is None
+
+
+def answers(program: Program) -> list[str]:
+    rows = program.window.messages.findChildren(MessageRow)
+    return [answer.text for row in rows for answer in row.message.answers]
+
+
+def click(program: Program, text: str) -> None:
+    """Press a button of a message."""
+    buttons = program.window.messages.findChildren(QPushButton)
+    (button,) = (button for button in buttons if button.text() == text)
+    button.click()
+
+
+def crashed(folder: Path) -> Path:
+    """A session of which the program died."""
+    session = add_source(Session(), audio_hash=HASHES[0], name="bell")
+    return leave_behind(folder / "recovery", session)
+
+
+def test_a_session_that_a_crash_left_is_restored(qtbot: QtBot, tmp_path: Path) -> None:
+    kept = crashed(tmp_path)
+    program = Program(qtbot, tmp_path)
+    program.start()
+    qtbot.waitUntil(lambda: answers(program) == ["Restore it", "Discard it"], timeout=WAIT_MS)
+    click(program, "Restore it")
+    qtbot.waitUntil(lambda: program.names == ["bell"], timeout=WAIT_MS)
+    assert program.studio.document.is_dirty
+    qtbot.waitUntil(lambda: not kept.exists(), timeout=WAIT_MS)  # it was written anew
+    program.close()
+
+
+def test_restoring_asks_about_what_was_made_meanwhile(qtbot: QtBot, tmp_path: Path) -> None:
+    kept = crashed(tmp_path)
+    program = Program(qtbot, tmp_path)
+    program.start()
+    program.drop(write_tone(tmp_path / "new.wav"))
+    click(program, "Restore it")
+    press(qtbot, program.window, QMessageBox.StandardButton.Cancel)
+    assert program.names == ["new"]
+    program.close()
+    assert kept.exists()  # it is offered at the next start
+    recovery = find_recovery(tmp_path / "recovery")
+    assert recovery is not None
+    assert recovery.path == kept
+    recovery.release()
+
+
+def test_a_session_that_cannot_be_restored_is_kept_and_offered_once(
+    qtbot: QtBot, tmp_path: Path
+) -> None:
+    kept = crashed(tmp_path)
+    damaged = kept.read_bytes()[:-40]
+    kept.write_bytes(damaged)
+    program = Program(qtbot, tmp_path)
+    program.start()
+    qtbot.waitUntil(lambda: bool(answers(program)), timeout=WAIT_MS)
+    click(program, "Restore it")
+    aside = tmp_path / "recovery" / "unreadable session 1.hgs"
+    qtbot.waitUntil(
+        lambda: (
+            [message.text for message in program.window.messages.messages]
+            == [f"The session of last time cannot be read; it is kept as '{aside}'."]
+        ),
+        timeout=WAIT_MS,
+    )
+    assert aside.read_bytes() == damaged
+    program.close()
+    assert aside.read_bytes() == damaged
     assert find_recovery(tmp_path / "recovery") is None
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from hypothesis import strategies as st
@@ -19,6 +21,7 @@ from app.models.session import (
     SoundSettings,
     Source,
 )
+from app.models.session_file import encode_clip, write_session
 from core.audio.files import AudioClip
 from core.errors import ParameterError
 from core.instrument import Envelope
@@ -36,6 +39,17 @@ def make_clip(
 
 CLIPS = {audio_hash(clip): clip for clip in map(make_clip, range(3))}
 HASHES = sorted(CLIPS)
+
+
+def leave_behind(folder: Path, session: Session, origin: Path | None = None) -> Path:
+    """What a program that died leaves: its file, and a lock that nobody holds."""
+    token = uuid.uuid4().hex
+    folder.mkdir(exist_ok=True)
+    (folder / f"{token}.lock").touch()
+    encoded = [encode_clip(key, CLIPS[key]) for key in session.audio_hashes]
+    write_session(folder / f"{token}.hgs", session, encoded, origin)
+    return folder / f"{token}.hgs"
+
 
 UNIT = st.floats(0.0, 1.0)
 NAMES = st.text(min_size=1, max_size=30).map(edits.display_name)

@@ -18,9 +18,9 @@ from app.models.autosave import INTERVAL_S, Autosave, find_recovery, recovery_fo
 from app.models.document import Document
 from app.models.edits import add_source, move_cursor
 from app.models.session import Session
-from app.models.session_file import encode_clip, load_session, write_session
+from app.models.session_file import load_session
 from core.errors import SessionFileError
-from tests.app.models.sessions import CLIPS, HASHES
+from tests.app.models.sessions import CLIPS, HASHES, leave_behind
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 BELL = add_source(Session(), audio_hash=HASHES[0], name="bell")
@@ -63,16 +63,6 @@ def autosave(tmp_path: Path) -> Iterator[Autosave]:
     made.start()
     yield made
     made.close()
-
-
-def leave_behind(folder: Path, session: Session = BELL, origin: Path | None = None) -> Path:
-    """What a program that died leaves: its file, and a lock that nobody holds."""
-    token = uuid.uuid4().hex
-    folder.mkdir(exist_ok=True)
-    (folder / f"{token}.lock").touch()
-    encoded = [encode_clip(key, CLIPS[key]) for key in session.audio_hashes]
-    write_session(folder / f"{token}.hgs", session, encoded, origin)
-    return folder / f"{token}.hgs"
 
 
 def test_a_killed_program_loses_no_more_than_two_intervals(tmp_path: Path) -> None:
@@ -198,8 +188,8 @@ def test_a_clean_exit_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_the_newest_of_several_is_offered_and_the_others_wait(tmp_path: Path) -> None:
-    older = leave_behind(tmp_path)
-    newer = leave_behind(tmp_path)
+    older = leave_behind(tmp_path, BELL)
+    newer = leave_behind(tmp_path, BELL)
     os.utime(older, (1.0, 1.0))
     first = find_recovery(tmp_path)
     assert first is not None
@@ -215,6 +205,37 @@ def test_the_newest_of_several_is_offered_and_the_others_wait(tmp_path: Path) ->
     again.discard()
     second.discard()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_session_that_cannot_be_read_is_set_aside(tmp_path: Path) -> None:
+    for number in (1, 2):
+        left = leave_behind(tmp_path, BELL)
+        left.write_bytes(b"damaged")
+        recovery = find_recovery(tmp_path)
+        assert recovery is not None
+        aside = recovery.set_aside()
+        assert aside == tmp_path / f"unreadable session {number}.hgs"
+        assert aside.read_bytes() == b"damaged"
+        assert find_recovery(tmp_path) is None
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_what_cannot_be_set_aside_stays_and_is_offered_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = leave_behind(tmp_path, BELL)
+    recovery = find_recovery(tmp_path)
+    assert recovery is not None
+
+    def refuse(*arguments: object) -> Path:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    assert recovery.set_aside() == left
+    assert left.exists()
+    again = find_recovery(tmp_path)
+    assert again is not None
+    again.release()
 
 
 def test_a_running_program_is_not_offered(tmp_path: Path, autosave: Autosave) -> None:
@@ -239,7 +260,7 @@ def test_the_rests_of_a_program_that_died_while_writing_are_cleared(tmp_path: Pa
 
 
 def test_an_adopted_session_is_kept_until_it_is_written_anew(tmp_path: Path) -> None:
-    left = leave_behind(tmp_path, origin=tmp_path / "mine.hgs")
+    left = leave_behind(tmp_path, BELL, origin=tmp_path / "mine.hgs")
     recovery = find_recovery(tmp_path)
     assert recovery is not None
     autosave, document = Autosave(tmp_path, interval_s=0.0), Document()
