@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -36,6 +35,7 @@ from app.models.session_file import SessionContents, load_session
 from app.screenshot import Screenshot
 from app.settings import AppSettings, SettingsError, load_settings, save_settings
 from app.theme import DARK, LIGHT, apply_theme
+from app.views.dragged_files import DraggedFiles
 from app.views.importer import Importer
 from app.views.keys import Keys
 from app.views.messages import Messages
@@ -81,6 +81,7 @@ class Application(QObject):
         midi: Where MIDI comes from; None for the system's ports.
         settings_folder: Where settings are kept; None for the user's.
         recovery_folder: Where sessions are kept against crashes; None for the user's.
+        dragged_folder: Where files are kept that were dragged out; None for the user's.
     """
 
     stream_changed = Signal(object)
@@ -95,6 +96,7 @@ class Application(QObject):
         midi: MidiSystem | None = None,
         settings_folder: Path | None = None,
         recovery_folder: Path | None = None,
+        dragged_folder: Path | None = None,
     ) -> None:
         super().__init__()
         self._settings = settings
@@ -102,7 +104,6 @@ class Application(QObject):
         self._recovery_folder = recovery_folder
         self._recovery: Recovery | None = None
         self._is_closed = False
-        self._drag_folder = tempfile.TemporaryDirectory(prefix="hyperganstrument-")
         gui, messages, document = GuiThread(self), Messages(self), Document()
         tasks, bridge = TaskRunner(gui), RenderBridge(self)
         service = RenderService(
@@ -136,7 +137,7 @@ class Application(QObject):
             sound=sound,
             keys=keys,
             importer=Importer(document, book, tasks, messages, self),
-            drag_folder=Path(self._drag_folder.name),
+            dragged=DraggedFiles(dragged_folder),
         )
         self.window = MainWindow(self.studio, settings)
         self._connect()
@@ -180,7 +181,6 @@ class Application(QObject):
         self.studio.autosave.close()
         if self._recovery is not None:
             self._recovery.release()
-        self._drag_folder.cleanup()
 
     def _connect(self) -> None:
         self.stream_changed.connect(self._stream_changed, Qt.ConnectionType.QueuedConnection)

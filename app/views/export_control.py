@@ -23,6 +23,7 @@ from core.audio.files import write_audio
 from core.audio.pitch import file_note_name
 from core.errors import CoreError
 from core.export.files import safe_stem
+from core.inference.service import NoteReady
 
 
 class ExportControl(QObject):
@@ -48,6 +49,9 @@ class ExportControl(QObject):
         self._order: ExportOrder | None = None  # of what is or will be ready to be dragged
         self._job: ExportJob | None = None
         self._files: list[Path] = []
+        self._is_dragged = False  # whether those files were given to another program
+        self._note: tuple[NoteReady, Path] | None = None  # the note dragged last
+        self._shown = ExportSettings()  # what the document held when the dialog showed it last
         self.dialog: ExportDialog | None = None
         """The dialog while it is open."""
         studio.book.changed.connect(self.show_possible)
@@ -97,8 +101,17 @@ class ExportControl(QObject):
             return replace(session, export=replace(session.export, low_note=low, high_note=high))
 
         self._editor.edit("Change the export range", change, "export range")
-        if self.dialog is not None:
-            self.dialog.set_range(low, high)
+
+    def show_plan(self, plan: ExportSettings) -> None:
+        """Show in the dialog what the document holds, e.g. after Undo."""
+        if self.dialog is None:
+            return
+        before, self._shown = self._shown, plan
+        if plan == replace(before, low_note=plan.low_note, high_note=plan.high_note):
+            self.dialog.set_range(plan.low_note, plan.high_note)  # what else is chosen there stays
+        else:
+            self.dialog.set_plan(plan)
+            self.dialog.set_pad_refusal(self._pad_refusal)
 
     def show_possible(self) -> None:
         """Show in the dialog what can be exported now."""
@@ -111,21 +124,27 @@ class ExportControl(QObject):
         if ready is None or ready.is_draft:
             self._studio.messages.info("That note is not rendered yet; drag it in a moment.")
             return []
-        stem = f"{safe_stem(self.instrument_name)}_{ready.note:03d}_{file_note_name(ready.note)}"
-        path = self._studio.drag_folder / f"{stem}.wav"
+        name = f"{safe_stem(self.instrument_name)}_{file_note_name(ready.note)}.wav"
+        if self._note is not None:
+            note, path = self._note
+            if note is ready and path.name == name and path.exists():
+                return [path]
         try:
             write_audio(path, ready.region.samples, ready.sample_rate)
         except CoreError as error:
+            path = self._studio.dragged.new_folder() / name
             self._editor.complain(error)
             return []
         return [path]
 
+        self._note = ready, path
     def instrument_files(self) -> list[Path]:
         """The files of the whole instrument if those of the present sound are ready."""
         order = self._order_now()
         if order is not None and order == self._order and self._files:
             return self._files
         self.prepare_instrument()
+            self._is_dragged = True
         return []
 
     def prepare_instrument(self) -> None:
@@ -140,8 +159,15 @@ class ExportControl(QObject):
             return
         if self._job is not None:
             self._job.cancel()
-        self._order, self._files = order, []
-        job = self._job = self._make_job(order)
+        elif self._files and not self._is_dragged:
+            self._studio.dragged.forget(self._files[0].parent)
+        try:
+            folder = self._studio.dragged.new_folder()
+        except CoreError as error:
+            self._editor.complain(error)
+            return
+        self._order, self._files, self._is_dragged = order, [], False
+        job = self._job = self._make_job(replace(order, folder=folder))
         job.finished.connect(lambda _opened: self._prepared(job))
         job.failed.connect(lambda error: self._not_prepared(job, error))
         self._studio.messages.info("The instrument is being rendered; drag it when it is ready.")
@@ -156,6 +182,7 @@ class ExportControl(QObject):
     def _not_prepared(self, job: ExportJob, error: Exception) -> None:
         if job is self._job:
             self._job, self._order = None, None
+        self._studio.dragged.forget(job.order.folder)
             self._editor.complain(error)
 
     def _order_now(self) -> ExportOrder | None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from app.audio.midi_input import MidiInput
 from app.audio.player import Player
 from app.models.autosave import Autosave
 from app.models.document import Document
+from app.views.dragged_files import DraggedFiles
 from app.views.importer import Importer
 from app.views.keys import Keys
 from app.views.messages import Messages
@@ -37,5 +37,4 @@ class Studio:
     sound: Sound
     keys: Keys
     importer: Importer
-    drag_folder: Path
-    """Where files lie that are dragged to other programs."""
+    dragged: DraggedFiles

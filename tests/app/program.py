@@ -91,6 +91,7 @@ class Program:
             midi=NoMidi(),
             settings_folder=folder / "settings",
             recovery_folder=folder / "recovery",
+            dragged_folder=folder / "dragged",
         )
         self.studio = self.application.studio
         self.window = self.application.window

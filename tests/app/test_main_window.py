@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QAbstractButton, QAbstractSpinBox, QApplication, Q
 from pytestqt.qtbot import QtBot
 
 from app.views.keys import Hand
+from app.views.output_panel import DragHandle
 from core.audio.pitch import midi_to_hz
 from tests.app.program import WAIT_MS, Program, pitch_hz, write_tone
 
@@ -190,11 +191,56 @@ def test_a_rendered_note_and_the_instrument_can_be_dragged_out(loaded: Program) 
     mime = output.note_handle.mime()
     assert mime is not None
     (url,) = mime.urls()
+    assert Path(url.toLocalFile()).name == "low-mid_048_C3.wav"
     assert Path(url.toLocalFile()).stat().st_size > 1000
     assert output.instrument_handle.mime() is None  # it is being rendered
     loaded.qtbot.waitUntil(lambda: output.instrument_handle.mime() is not None, timeout=WAIT_MS)
     names = {Path(u.toLocalFile()).name for u in output.instrument_handle.mime().urls()}
     assert names == {"low-mid", "low-mid.sfz"}
+
+
+def test_what_was_dragged_out_stays(loaded: Program, tmp_path: Path) -> None:
+    output, keys = loaded.window.output, loaded.studio.keys
+
+    def drag(handle: DragHandle) -> list[Path]:
+        loaded.qtbot.waitUntil(lambda: handle.mime() is not None, timeout=WAIT_MS)
+        mime = handle.mime()
+        assert mime is not None
+        return [Path(url.toLocalFile()) for url in mime.urls()]
+
+    keys.press(Hand.MOUSE, 60, 100)
+    keys.release(Hand.MOUSE, 60)
+    (note,) = drag(output.note_handle)
+    instrument = drag(output.instrument_handle)
+    held = {file: file.read_bytes() for path in [note, *instrument] for file in files_of(path)}
+    assert drag(output.note_handle) == [note]  # nothing changed: the same file
+    assert drag(output.instrument_handle) == instrument
+    document = loaded.studio.document
+    document.edit("Move", replace(document.session, x=0.9, y=0.1))
+    loaded.wait_rendered()
+    assert drag(output.note_handle) != [note]
+    assert drag(output.instrument_handle) != instrument
+    loaded.close()
+    assert {file: file.read_bytes() for file in held} == held
+    assert all(tmp_path / "dragged" in file.parents for file in held)
+
+
+def test_an_instrument_that_nobody_dragged_makes_room(loaded: Program, tmp_path: Path) -> None:
+    document = loaded.studio.document
+    for x in (0.2, 0.8):
+        document.edit("Move", replace(document.session, x=x))
+        loaded.wait_rendered()
+        loaded.window.messages.clear()
+        loaded.window.output.instrument_handle.click()
+        loaded.qtbot.waitUntil(
+            lambda: any("is ready" in m.text for m in loaded.window.messages.messages),
+            timeout=WAIT_MS,
+        )
+    assert len(list((tmp_path / "dragged").iterdir())) == 1
+
+
+def files_of(path: Path) -> list[Path]:
+    return [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
 
 
 def test_every_control_has_a_name_and_a_hint(loaded: Program) -> None:
