@@ -344,6 +344,7 @@ class MainWindow(QMainWindow):
 
     def _connect(self) -> None:
         studio, end = self._studio, self._editor.end_gesture
+        self._document.subscribe_start(self._hear_result)
         self._document.subscribe(self._show_session)
         self._editor.refused.connect(lambda: self._show_session(None, self._document.session))
         studio.messages.told.connect(self.messages.show_message)
@@ -419,15 +420,17 @@ class MainWindow(QMainWindow):
         self._studio.player.panic()
 
     def _compare(self, is_original: bool) -> None:
-        source = self._studio.sound.compared if is_original else None
-        if is_original and source is None:
-            self.output.result.setChecked(True)
+        if is_original and self._studio.sound.compared is None:
+            self._hear_result()
         else:
-            self._studio.sound.play_original(source)
+            self._studio.sound.play_original(is_original)
 
     def _compare_other(self) -> None:
-        if self.output.original.isChecked():
-            self._compare(True)
+        if self._studio.sound.compared is None:
+            self._hear_result()
+
+    def _hear_result(self) -> None:
+        self.output.result.setChecked(True)
 
     def _tick(self) -> None:
         meters = self._studio.player.poll()
@@ -467,6 +470,7 @@ class MainWindow(QMainWindow):
             self.cursor_control.show_path()
         if before is None or before.export != after.export:
             self._show_range(after.export)
+            self.exports.show_plan(after.export)
         self.snapshots.show_snapshots()
         self._show_title()
 
@@ -566,25 +570,25 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:
         if self._document.is_dirty and not self._is_leaving:
             event.ignore()
+            self.files.leave(self._close_now)
             return
         self._meters.stop()
         self.paths.stop()
         _application().removeEventFilter(self.letters)
-            self.files.leave(self._close_now)
         geometry = bytes(self.saveGeometry().data())
         self.settings_changed.emit(replace(self._settings, window_geometry=geometry))
         event.accept()
         self.closed.emit()
 
-
-def _application() -> QApplication:
-    application = QApplication.instance()
-    assert isinstance(application, QApplication)
     def _close_now(self) -> None:
         """Close although something may not be saved: the person wants it so."""
         self._is_leaving = True
         self.close()
 
+
+def _application() -> QApplication:
+    application = QApplication.instance()
+    assert isinstance(application, QApplication)
     return application
 
 

@@ -192,6 +192,15 @@ class ExportDialog(QDialog):
             pad_rows=self.rows.value(),
         )
 
+    def set_name(self, name: str) -> None:
+        """Take another name for the instrument."""
+        self.name.setText(name)
+
+    def set_plan(self, plan: ExportSettings) -> None:
+        """Show other settings, those that the document holds."""
+        self._show_plan(plan)
+        self.refresh()
+
     def set_range(self, low: int, high: int) -> None:
         """Take the range that was dragged on the piano."""
         self.low.setValue(low)

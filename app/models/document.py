@@ -28,6 +28,7 @@ class Document:
         self._store = AudioStore()
         self._path: Path | None = None
         self._listeners: list[Listener] = []
+        self._start_listeners: list[Callable[[], object]] = []
         self._unheard: deque[tuple[Session, Session]] = deque()
 
     @property
@@ -62,6 +63,15 @@ class Document:
         """
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
+
+    def subscribe_start(self, listener: Callable[[], object]) -> None:
+        """Have a function called when another session takes the place of the present one.
+
+        That is at New, Open and recovery. It is called before the listeners of :meth:`subscribe`,
+        with the new session in place: whoever keeps something by the ids of sources forgets it,
+        because another session uses the same ids for other sounds.
+        """
+        self._start_listeners.append(listener)
 
     def edit(
         self,
@@ -172,6 +182,8 @@ class Document:
         self._path = path
         self._store.add(contents.clips)
         self._collect()
+        for listener in tuple(self._start_listeners):
+            listener()
         self._tell(before)
 
     def _collect(self) -> None:

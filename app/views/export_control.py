@@ -55,6 +55,7 @@ class ExportControl(QObject):
         self.dialog: ExportDialog | None = None
         """The dialog while it is open."""
         studio.book.changed.connect(self.show_possible)
+        studio.document.subscribe_start(self._start_anew)
 
     def show_dialog(self, middle_c: int, note_ms: float) -> None:
         """Ask for an export; the window stays usable meanwhile.
@@ -68,6 +69,7 @@ class ExportControl(QObject):
             self.dialog.activateWindow()
             return
         session = self._editor.session
+        self._shown = session.export
         dialog = self.dialog = ExportDialog(
             session.export,
             self.instrument_name,
@@ -130,21 +132,21 @@ class ExportControl(QObject):
             if note is ready and path.name == name and path.exists():
                 return [path]
         try:
+            path = self._studio.dragged.new_folder() / name
             write_audio(path, ready.region.samples, ready.sample_rate)
         except CoreError as error:
-            path = self._studio.dragged.new_folder() / name
             self._editor.complain(error)
             return []
+        self._note = ready, path
         return [path]
 
-        self._note = ready, path
     def instrument_files(self) -> list[Path]:
         """The files of the whole instrument if those of the present sound are ready."""
         order = self._order_now()
         if order is not None and order == self._order and self._files:
+            self._is_dragged = True
             return self._files
         self.prepare_instrument()
-            self._is_dragged = True
         return []
 
     def prepare_instrument(self) -> None:
@@ -180,16 +182,14 @@ class ExportControl(QObject):
             self._studio.messages.info("The instrument is ready: drag it out now.")
 
     def _not_prepared(self, job: ExportJob, error: Exception) -> None:
+        self._studio.dragged.forget(job.order.folder)
         if job is self._job:
             self._job, self._order = None, None
-        self._studio.dragged.forget(job.order.folder)
             self._editor.complain(error)
 
     def _order_now(self) -> ExportOrder | None:
-        order = self._make_order(
-            self.instrument_name, self._studio.drag_folder, self._editor.session.export
-        )
-        return None if order is None else replace(order, is_replacing=True)
+        """Order of the instrument of now; where it goes is decided when it is rendered."""
+        return self._make_order(self.instrument_name, Path(), self._editor.session.export)
 
     def _make_job(self, order: ExportOrder) -> ExportJob:
         return ExportJob(order, self._studio.service, self._studio.tasks, self)
@@ -229,6 +229,11 @@ class ExportControl(QObject):
         if len(audible(session.sources)) < 2:
             return "A pad needs two sources that sound"
         return ""
+
+    def _start_anew(self) -> None:
+        """Another session is there: the dialog exports it under its own name."""
+        if self.dialog is not None:
+            self.dialog.set_name(self.instrument_name)
 
     def _note_length_s(self) -> float:
         ready = self._studio.sound.note(self._studio.sound.focus)

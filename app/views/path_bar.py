@@ -97,7 +97,8 @@ class PathBar(QWidget):
         self._enable()
         if path is None:
             self.play.setChecked(False)
-            with QSignalBlocker(self.speed):
+            with QSignalBlocker(self.mode), QSignalBlocker(self.speed):
+                self.mode.setCurrentIndex(0)
                 self.speed.setValue(1.0)
             return
         with QSignalBlocker(self.mode), QSignalBlocker(self.speed):

@@ -110,6 +110,7 @@ class PicturePanel(QWidget):
         sound.mix_changed.connect(self._late.start)
         sound.compared_changed.connect(self._late.start)
         book.changed.connect(self._late.start)
+        document.subscribe_start(self._clear)
 
     @property
     def is_current(self) -> bool:
@@ -153,6 +154,17 @@ class PicturePanel(QWidget):
                 loop.start + (elapsed_s * ready.sample_rate - loop.end) % loop.length
             ) / ready.sample_rate
         return elapsed_s if elapsed_s < length_s else None
+
+    def _clear(self) -> None:
+        """Another session is there: no picture of the one before stays."""
+        self._result = self._wanted = self._shown_clip = None
+        self._clock.invalidate()
+        self._clear_result()
+        self._draw()
+
+    def _clear_result(self) -> None:
+        self.result_wave.set_samples(None, 44100)
+        self._result_title.setText("Result")
 
     def _note_arrived(self, note: int) -> None:
         if note == self._sound.focus and not self._late.isActive():
@@ -227,8 +239,7 @@ class PicturePanel(QWidget):
         self.spectrograms.set_titles("Source" if source is None else source.name, name)
         if is_silent:
             self._result = None
-            self.result_wave.set_samples(None, 44100)
-            self._result_title.setText("Result")
+            self._clear_result()
 
 
 def _title(text: str) -> QLabel:

@@ -15,6 +15,7 @@ from app.audio.player import Player
 from app.models.document import Document
 from app.models.pad import session_weights
 from app.models.session import Session, SoundSettings, Source
+from app.views.hearing import Hearing
 from app.views.source_book import SourceBook
 from app.widgets.key_layout import NOTES
 from app.widgets.piano_keyboard import KeyState
@@ -22,6 +23,7 @@ from app.workers.render_bridge import RenderBridge
 from core.errors import ParameterError
 from core.inference.request import Timbre, TimbreMix, render_settings_of
 from core.inference.service import NoteFailed, NoteReady, PreviewSettings, RenderService
+from core.instrument import Instrument
 
 SETTLE_MS = 120
 """While the sound moves, only keys in use are rendered; the others once it rests this long."""
@@ -67,15 +69,18 @@ class Sound(QObject):
         self._ready: dict[int, NoteReady] = {}
         self._failed: set[int] = set()
         self._in_sampler: frozenset[str] = frozenset()  # sources whose sound the keys play
+        self._is_loaded = False  # whether the keys play anything
         self._base: object = None  # the recording that was loaded, while no note took its place
-        self._original: Source | None = None
-        self._auditioned: Source | None = None
-        self._plays_recording = False
+        self._plays_original = False
+        self._auditioned: str | None = None
+        self._recorded: Hearing | None = None  # the recording that the keys play
         self._held: frozenset[int] = frozenset()
         self._focus: int | None = None
         self._chosen: str | None = None
+        self._told: Source | None = None  # the compared source that was told last
         self._settled = QTimer(self, singleShot=True, interval=SETTLE_MS)
         self._settled.timeout.connect(self._ask_all)
+        document.subscribe_start(self._start_anew)
         document.subscribe(self._document_changed)
         book.changed.connect(self.refresh)
         bridge.note_ready.connect(self._take)
@@ -116,12 +121,14 @@ class Sound(QObject):
         return None if best is None or not weights[best.id] else best
 
     @property
+    def chosen(self) -> str | None:
+        """Id of the source that the person looks at; None where none was chosen."""
+        return self._chosen
+
+    @property
     def compared(self) -> Source | None:
         """The source that the result is compared with: the chosen one, else the loudest."""
-        for source in self._document.session.sources:
-            if source.id == self._chosen:
-                return source
-        return self.loudest
+        return self._source(self._chosen) or self.loudest
 
     @property
     def is_complete(self) -> bool:
@@ -152,9 +159,9 @@ class Sound(QObject):
         return preview_settings(known, session.sound)
 
     def choose(self, source_id: str) -> None:
-        """Compare the result with another source from now on."""
+        """Look at a source: the result is compared with it from now on."""
         self._chosen = source_id
-        self.compared_changed.emit()
+        self._follow_compared()
 
     def set_held(self, notes: frozenset[int]) -> None:
         """The keys that are down."""
@@ -170,40 +177,21 @@ class Sound(QObject):
         self._live = place
         self.refresh()
 
-    def play_original(self, source: Source | None) -> None:
-        """Let the keys play a source as it was recorded, at the result's loudness; None ends it."""
-        self._original = source
+    def play_original(self, is_on: bool) -> None:
+        """Let the keys play the compared source as it was recorded, at the result's loudness."""
+        self._plays_original = is_on
         self._play_recording()
 
-    def audition(self, source: Source | None) -> None:
-        """The same for a moment, whatever is compared; None ends it."""
-        if self._auditioned is not source:
-            self._auditioned = source
-            self._play_recording()
-
-    def _play_recording(self) -> None:
-        """Load the recording that is to be heard; without one the keys play the result again."""
-        source = self._recording
-        hearing = None if source is None else self._book.hearing(source)
-        if source is not None and hearing is not None:
-            self._service.preview(None, ())
-            self._player.load(hearing.instrument(self._matching_gain(source)))
-            self._plays_recording = True
-        elif self._plays_recording:
-            self._plays_recording = False
-            self._key, self._in_sampler = "", frozenset()
-            self.refresh()
-
-    @property
-    def _recording(self) -> Source | None:
-        return self._auditioned or self._original
+    def audition(self, source_id: str | None) -> None:
+        """Let the keys play a source as it was recorded, whatever is compared; None ends it."""
+        self._auditioned = source_id
+        self._play_recording()
 
     def refresh(self) -> None:
         """Bring everything to what the document says now."""
         self.mix_changed.emit()
-        if self._plays_recording:
-            return
-        self._load_base()
+        if self._recorded is None:
+            self._load_base()
         session = self._document.session
         self._settings = self.settings_of(session, *self.place)
         key = "" if self._settings is None else self._settings.key
@@ -214,8 +202,45 @@ class Sound(QObject):
             self.states_changed.emit()
             self._settled.start()
             self._ask()
+        self._follow_compared()
+
+    def _play_recording(self) -> None:
+        """Load the recording that is to be heard; without one the keys play the result again."""
+        source = self._source(self._auditioned)
+        if source is None and self._plays_original:
+            source = self.compared
+        hearing = None if source is None else self._book.hearing(source)
+        if hearing is self._recorded:
+            return
+        self._recorded = hearing
+        if source is not None and hearing is not None:
+            self._load(hearing.instrument(self._matching_gain(source)))
+        else:
+            self._service.preview(None, ())  # notes handed out before are handed out again
+            self._key, self._in_sampler = "", frozenset()
+            self.refresh()
+
+    def _follow_compared(self) -> None:
+        """Play and tell the compared source as it is now."""
+        self._play_recording()
+        compared = self.compared
+        if compared != self._told:
+            self._told = compared
+            self.compared_changed.emit()
+
+    def _source(self, source_id: str | None) -> Source | None:
+        sources = self._document.session.sources
+        return next((source for source in sources if source.id == source_id), None)
+
+    def _start_anew(self) -> None:
+        """Another session is there: nothing that was looked at or played stays."""
+        self._chosen = self._focus = self._live = self._auditioned = None
+        self._plays_original = False
+        self.refresh()
 
     def _document_changed(self, before: Session, after: Session) -> None:
+        if self._source(self._chosen) is None:
+            self._chosen = None
         if after.envelope != before.envelope:
             self._player.set_envelope(after.envelope)
         if after.gain_db != before.gain_db:
@@ -231,8 +256,9 @@ class Sound(QObject):
         weights = self.weights
         sounding = frozenset(source_id for source_id, weight in weights.items() if weight > 0.0)
         if not sounding:
-            if self._in_sampler:
+            if self._is_loaded:
                 self._player.load(None)
+                self._is_loaded = False
             self._in_sampler, self._base = sounding, None
             return
         loudest = self.loudest
@@ -240,15 +266,19 @@ class Sound(QObject):
         hearing = self._book.hearing(loudest)
         is_replaced = self._base is not None and self._base is not hearing and not self._ready
         if hearing is not None and (not sounding & self._in_sampler or is_replaced):
-            self._player.load(hearing.instrument())
+            self._load(hearing.instrument())
             self._base = hearing
         elif hearing is None and not sounding & self._in_sampler:
             return
         self._in_sampler = sounding
 
+    def _load(self, instrument: Instrument) -> None:
+        self._player.load(instrument)
+        self._is_loaded = True
+
     def _ask(self) -> None:
         """Have the keys in use rendered."""
-        if self._settings is None or self._plays_recording:
+        if self._settings is None:
             self._service.preview(None, ())
             return
         notes = [*self._held, self.focus]
@@ -257,7 +287,7 @@ class Sound(QObject):
         self._preview(notes)
 
     def _ask_all(self) -> None:
-        if self._settings is not None and not self._plays_recording:
+        if self._settings is not None:
             focus = self.focus
             self._preview([focus, *sorted(NOTES, key=lambda note: abs(note - focus))])
 
@@ -265,18 +295,21 @@ class Sound(QObject):
         self._service.preview(self._settings, [n for n in dict.fromkeys(notes) if 0 <= n <= 127])
 
     def _take(self, ready: NoteReady) -> None:
-        if self._plays_recording or not self._in_sampler:
-            return
-        try:
-            self._player.set_zone(ready.region, ready.sample_rate)
-        except ParameterError:  # the audio side has not given old recordings back
-            _log.warning("Note %d found no room in the sampler.", ready.note)
-        self._base = None
+        if self._recorded is None and self._in_sampler:
+            self._play(ready)
         if ready.settings_key == self._key:
             self._ready[ready.note] = ready
             self._failed.discard(ready.note)
             self.note_arrived.emit(ready.note)
             self.states_changed.emit()
+
+    def _play(self, ready: NoteReady) -> None:
+        """Let a key play what was rendered for it."""
+        try:
+            self._player.set_zone(ready.region, ready.sample_rate)
+        except ParameterError:  # the audio side has not given old recordings back
+            _log.warning("Note %d found no room in the sampler.", ready.note)
+        self._base = None
 
     def _take_failure(self, failed: NoteFailed) -> None:
         if failed.settings_key == self._key:

@@ -59,7 +59,7 @@ class _Knowledge(Generic[KnowledgeT]):
 
     def __init__(self) -> None:
         self.facts: dict[Recording, KnowledgeT] = {}
-        self._newest: dict[str, KnowledgeT] = {}
+        self._newest: dict[str, KnowledgeT] = {}  # by id of the source
 
     def learn(self, recording: Recording, fact: KnowledgeT) -> None:
         self.facts[recording] = fact
@@ -75,6 +75,10 @@ class _Knowledge(Generic[KnowledgeT]):
 
     def forget_others(self, source_ids: set[str]) -> None:
         self._newest = {key: fact for key, fact in self._newest.items() if key in source_ids}
+
+    def forget_sources(self) -> None:
+        """Another session has other sources by the same ids; facts about recordings stay true."""
+        self._newest.clear()
 
 
 class SourceBook(QObject):
@@ -114,6 +118,8 @@ class SourceBook(QObject):
         self._fit_stepped.connect(self._fit_got_on)
         self._settled = QTimer(self, singleShot=True, interval=SETTLE_MS)
         self._settled.timeout.connect(self._listen)
+        document.subscribe_start(self._hearings.forget_sources)
+        document.subscribe_start(self._timbres.forget_sources)
         document.subscribe(self._document_changed)
 
     @property

@@ -52,7 +52,6 @@ class SourceControl(QObject):
         self._shelf = shelf
         self._pad = pad
         self._piano = piano
-        self._selected: str | None = None
         self._learning: str | None = None
         self._field = QTimer(self, singleShot=True, interval=FIELD_MS)
         self._field.timeout.connect(self.paint_field)
@@ -62,6 +61,7 @@ class SourceControl(QObject):
         studio.book.fitting_changed.connect(lambda: shelf.update_rows(self._views()))
         studio.importer.added.connect(self.select)
         studio.keys.struck.connect(self._take_root)
+        studio.document.subscribe_start(self._start_anew)
         self._connect_shelf()
         pad.source_moved.connect(self._move)
         pad.source_released.connect(lambda _id: editor.end_gesture())
@@ -79,8 +79,8 @@ class SourceControl(QObject):
     def show_sources(self) -> None:
         """Show the sources as they are now."""
         sources = self._editor.session.sources
-        if self._source(self._selected) is None:
-            self._selected = None
+        if self._source(self._learning) is None:
+            self._learning = None
         heard = {source.id for source in audible(sources)}
         self._shelf.set_sources(self._views())
         self._pad.set_sources(
@@ -92,17 +92,14 @@ class SourceControl(QObject):
                 for source in sources
             ]
         )  # fmt: skip
-        self._pad.set_selected(self._selected)
-        self._shelf.set_selected(self._selected)
+        self._show_selected()
         self._show_roots()
         self._field.start()
 
     def select(self, source_id: str) -> None:
         """Look at a source."""
-        self._selected = source_id
-        self._pad.set_selected(source_id)
-        self._shelf.set_selected(source_id)
         self._studio.sound.choose(source_id)
+        self._show_selected()
 
     def stop_fit(self) -> None:
         """Take back the fit that is under way."""
@@ -162,6 +159,16 @@ class SourceControl(QObject):
     def _name(self, source_id: str) -> str:
         source = self._source(source_id)
         return "" if source is None else source.name
+
+    def _show_selected(self) -> None:
+        self._pad.set_selected(self._studio.sound.chosen)
+        self._shelf.set_selected(self._studio.sound.chosen)
+
+    def _start_anew(self) -> None:
+        """Another session is there: nothing waits for a key or plays any more."""
+        self._learning = None
+        self._end_audition()
+        self._show_selected()
 
     def _view(self, source: Source) -> SourceView:
         hearing = self._studio.book.hearing(source)
@@ -275,7 +282,7 @@ class SourceControl(QObject):
         if source is None or hearing is None:
             return
         self._end_audition()
-        self._studio.sound.audition(source)
+        self._studio.sound.audition(source_id)
         note = min(max(round(hearing.root_pitch), 0), 127)
         self._studio.keys.press(Hand.PROGRAM, note, AUDITION_VELOCITY)
         length_s = min(len(hearing.samples) / hearing.sample_rate, LONGEST_AUDITION_S)
