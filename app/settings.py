@@ -10,8 +10,8 @@ from typing import Literal
 from platformdirs import user_config_path
 
 from app.models.atomic_file import replace_file
-from app.models.json_codec import decode, dump_json, encode, parse_json
 from core.errors import CoreError, ParameterError
+from core.structure import dump_json, parse_json, structure, unstructure
 
 ThemeName = Literal["system", "dark", "light"]
 ComputeDevice = Literal["auto", "cpu", "cuda", "mps"]
@@ -103,7 +103,7 @@ def load_settings(folder: Path | None = None) -> tuple[AppSettings, str | None]:
             return AppSettings(), None
         if path.stat().st_size > _MAX_BYTES:
             raise ParameterError("they are too large")
-        return decode(AppSettings, parse_json(path.read_bytes()), "settings"), None
+        return structure(AppSettings, parse_json(path.read_bytes()), "settings"), None
     except (ParameterError, OSError) as error:
         aside = path.with_suffix(".damaged.json")
         with contextlib.suppress(OSError):
@@ -128,7 +128,7 @@ def save_settings(settings: AppSettings, folder: Path | None = None) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replace_file(path) as file:
-            file.write(dump_json(encode(settings)))
+            file.write(dump_json(unstructure(settings)))
     except OSError as error:
         raise SettingsError(
             f"The settings could not be written to '{path}' ({error.strerror or error}); "

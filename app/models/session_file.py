@@ -29,11 +29,11 @@ import numpy as np
 from app.models.atomic_file import replace_file
 from app.models.audio_store import audio_hash, check_audio
 from app.models.edits import display_name
-from app.models.json_codec import decode, dump_json, encode, parse_json
 from app.models.lossless import Encoding, decode_audio, encode_audio
 from app.models.session import Session, check_range
 from core.audio.files import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, AudioClip
 from core.errors import AudioFileError, ParameterError, SessionFileError
+from core.structure import dump_json, parse_json, structure, unstructure
 
 SUFFIX = ".hgs"
 FORMAT_VERSION: Final = 1
@@ -177,7 +177,7 @@ def write_session(
             audio=tuple(each.entry for each in encoded),
             origin=None if origin is None else str(origin),
         )
-        json = dump_json(encode(manifest))
+        json = dump_json(unstructure(manifest))
         with replace_file(path) as file, zipfile.ZipFile(file, "w") as archive:
             archive.writestr(_JSON, json, compress_type=zipfile.ZIP_DEFLATED)
             for each in encoded:
@@ -300,7 +300,7 @@ def _read_manifest(json: bytes) -> Manifest:
         raise _NewerVersion(str(version)[:20])
     for older in range(version, FORMAT_VERSION):
         plain = MIGRATIONS[older](plain)
-    return decode(Manifest, plain, _JSON)
+    return structure(Manifest, plain, _JSON)
 
 
 def _read_clip(data: bytes, entry: AudioEntry) -> AudioClip:

@@ -296,7 +296,7 @@ def test_floats_that_are_no_numbers_are_refused(path: Path) -> None:
         (lambda p: p["session"]["sources"][0].update(start_s=0.09), "starts at 0.09 s"),
         (lambda p: p["session"]["sources"].extend(p["session"]["sources"]), "same id"),
         (lambda p: p["session"]["sound"].update(seed=-1), "Seed -1"),
-        (lambda p: p["session"].update(envelope=None), "expected an object"),
+        (lambda p: p["session"].update(envelope=None), "expected a section"),
         (lambda p: p["session"].update(snapshots=[None] * 9), "8 snapshot slots"),
         (lambda p: p.update(audio=[]), "not those that its sources use"),
         (lambda p: p["audio"][0].update(encoding="mp3"), "encoding is 'mp3'"),
