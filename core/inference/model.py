@@ -6,7 +6,6 @@ needed to rebuild them.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from core.feature_extractor import FeatureExtractor, FeatureExtractorConfig
 from core.generator import Generator, GeneratorConfig
 from core.hypernetwork import Hypernetwork, HypernetworkConfig
 from core.mel import MelConfig
+from core.structure import structure, unstructure
 from core.vocoder import Vocoder, VocoderConfig
 
 SHIPPED_MODEL = (
@@ -91,11 +91,8 @@ def save_model(
     generator = networks["generator"]
     assert isinstance(generator, Generator)
     configs = {
-        "mel": dataclasses.asdict(generator.mel),
-        "features": _config_of(networks["features"]),
-        "generator": _config_of(generator),
-        "hypernetwork": _config_of(networks["hypernetwork"]),
-        "vocoder": _config_of(networks["vocoder"]),
+        "mel": unstructure(generator.mel),
+        **{name: unstructure(networks[name].config) for name in NETWORK_NAMES},
     }
     tensors = named_tensors(networks, torch.float16)
     tensors[KNOWN_FEATURES] = known_features.to(torch.float16)
@@ -132,18 +129,18 @@ def load_model(path: Path | None = None) -> Model:
 
 def _build_model(path: Path, configs: Mapping[str, object], checkpoint: Checkpoint) -> Model:
     """The networks at the sizes of the header, still without their weights."""
-    mel = _read_config(path, MelConfig, configs.get("mel"))
-    generator = Generator(_read_config(path, GeneratorConfig, configs.get("generator")), mel)
+    mel = _read_config(path, MelConfig, configs, "mel")
+    generator = Generator(_read_config(path, GeneratorConfig, configs, "generator"), mel)
     return Model(
         features=FeatureExtractor(
-            _read_config(path, FeatureExtractorConfig, configs.get("features")), mel
+            _read_config(path, FeatureExtractorConfig, configs, "features"), mel
         ),
         generator=generator,
         hypernetwork=Hypernetwork(
-            _read_config(path, HypernetworkConfig, configs.get("hypernetwork")),
+            _read_config(path, HypernetworkConfig, configs, "hypernetwork"),
             generator.layer_specs,
         ),
-        vocoder=Vocoder(_read_config(path, VocoderConfig, configs.get("vocoder")), mel),
+        vocoder=Vocoder(_read_config(path, VocoderConfig, configs, "vocoder"), mel),
         known_names=tuple(str(name) for name in checkpoint.header.get("known_instruments", ())),
         known_features=checkpoint.tensors.get(KNOWN_FEATURES, torch.zeros(0, 1)).float(),
         header=checkpoint.header,
@@ -164,18 +161,15 @@ def _check_parts_fit(path: Path, model: Model) -> None:
         raise CheckpointError(f"{path} has a damaged list of instruments; get a fresh copy.")
 
 
-def _config_of(network: nn.Module) -> dict[str, Any]:
-    return dataclasses.asdict(network.config)  # type: ignore[call-overload, no-any-return]
-
-
-def _read_config(path: Path, cls: type[ConfigT], values: object) -> ConfigT:
-    if not isinstance(values, dict):
-        raise CheckpointError(f"{path} does not say how large its networks are; get a fresh copy.")
-    plain = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+def _read_config(
+    path: Path, cls: type[ConfigT], configs: Mapping[str, object], name: str
+) -> ConfigT:
+    if name not in configs:
+        raise CheckpointError(f"{path} does not say how large its {name} is; get a fresh copy.")
     try:
-        return cls(**plain)
-    except (TypeError, ParameterError) as error:
+        return structure(cls, configs[name], name)
+    except ParameterError as error:
         raise CheckpointError(
-            f"{path} describes its networks in a way this program does not know ({error}); "
-            "update the program or get a fresh copy."
+            f"{path} describes its networks in a way this program does not know "
+            f"({str(error).rstrip('.')}); update the program or get a fresh copy."
         ) from error

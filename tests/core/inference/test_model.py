@@ -70,7 +70,10 @@ def test_bundles_without_known_instruments_are_fine(bundle: Path) -> None:
 DAMAGE: dict[str, tuple[Change, str]] = {
     "another kind": (lambda h, t: h.update(kind="stage"), "holds a 'stage', not a 'bundle'"),
     "no sizes": (lambda h, t: h.pop("config"), "names no network sizes"),
-    "no vocoder's sizes": (lambda h, t: h["config"].pop("vocoder"), "does not say how large"),
+    "no vocoder's sizes": (
+        lambda h, t: h["config"].pop("vocoder"),
+        "does not say how large its vocoder",
+    ),
     "unknown field": (
         lambda h, t: h["config"]["vocoder"].update(colour=3),
         "in a way this program does not know",
@@ -78,7 +81,11 @@ DAMAGE: dict[str, tuple[Change, str]] = {
     "impossible geometry": (lambda h, t: h["config"]["mel"].update(floor_db=3), "must be negative"),
     "no transform": (lambda h, t: h["config"]["mel"].update(n_fft=0), "cannot be built"),
     "negative width": (lambda h, t: h["config"]["vocoder"].update(width=-4), "cannot be built"),
-    "width in words": (lambda h, t: h["config"]["vocoder"].update(width="x"), "cannot be built"),
+    "width in words": (
+        lambda h, t: h["config"]["vocoder"].update(width="x"),
+        r"does not know \(vocoder.width is 'x', expected a whole number\)",
+    ),
+    "sizes that are a number": (lambda h, t: h["config"].update(mel=3), "mel is 3, expected a sec"),
     "odd mel": (lambda h, t: h["config"]["mel"].update(n_frames=250), "cannot be built"),
     "another width": (lambda h, t: h["config"]["vocoder"].update(width=18), "do not fit"),
     "widths that differ": (
