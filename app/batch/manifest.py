@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from app.models.atomic_file import replace_file
 from core.errors import ExportError, ParameterError
+from core.structure import structure, unstructure
 
 FILE_NAME = "batch.json"
 FORMAT_VERSION = 1
@@ -37,23 +38,21 @@ def read_manifest(out: Path) -> dict[str, Entry]:
     path = out / FILE_NAME
     try:
         contents = json.loads(path.read_text("utf-8"))
-        if contents["format_version"] != FORMAT_VERSION:
-            raise ParameterError(
-                f"'{path}' is of format {contents['format_version']}, expected {FORMAT_VERSION}; "
-                "use the program that wrote it or choose another folder."
-            )
-        return {
-            name: Entry(**{**entry, "files": tuple(entry["files"])})
-            for name, entry in contents["instruments"].items()
-        }
+        version = contents["format_version"]
+        if version == FORMAT_VERSION:
+            entries = contents["instruments"].items()
+            return {name: structure(Entry, entry, name) for name, entry in entries}
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        if isinstance(error, ParameterError):
-            raise
         raise ParameterError(
-            f"'{path}' cannot be understood ({error}); move it away to start afresh."
+            f"'{path}' cannot be understood ({str(error).rstrip('.')}); "
+            "move it away to start afresh."
         ) from error
+    raise ParameterError(
+        f"'{path}' is of format {version}, expected {FORMAT_VERSION}; "
+        "use the program that wrote it or choose another folder."
+    )
 
 
 def write_manifest(out: Path, entries: Mapping[str, Entry]) -> None:
@@ -64,7 +63,7 @@ def write_manifest(out: Path, entries: Mapping[str, Entry]) -> None:
     """
     contents = {
         "format_version": FORMAT_VERSION,
-        "instruments": {name: asdict(entry) for name, entry in sorted(entries.items())},
+        "instruments": {name: unstructure(entry) for name, entry in sorted(entries.items())},
     }
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -210,15 +210,33 @@ def test_folders_without_sounds_are_refused(
         find_items(tmp_path / name, tmp_path / "out")
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"format_version": 9}', '{"format_version": 1}'])
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{", "cannot be understood"),
+        ("[]", "cannot be understood"),
+        ('{"format_version": 9}', "is of format 9, expected 1"),
+        ('{"format_version": 1}', "cannot be understood"),
+        (
+            '{"format_version": 1, "instruments": {"bell": {"digest": 3}}}',
+            "bell.digest is 3, expected text",
+        ),
+    ],
+)
 def test_a_damaged_manifest_is_named(
-    in_process: FakeEngine, sounds: Path, tmp_path: Path, text: str,
+    in_process: FakeEngine,
+    sounds: Path,
+    tmp_path: Path,
+    text: str,
+    says: str,
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / FILE_NAME).write_text(text)
     assert run(sounds, tmp_path / "out") == 2
-    assert FILE_NAME in capsys.readouterr().err
+    message = capsys.readouterr().err
+    assert FILE_NAME in message
+    assert says in message
     assert (tmp_path / "out" / FILE_NAME).read_text() == text
 
 
