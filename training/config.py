@@ -7,20 +7,20 @@ composes them. A file may name a base file (``base = "default.toml"``) and state
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import json
 import tomllib
-import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
+
+import tomli_w
 
 from core.errors import ParameterError
 from core.feature_extractor import FeatureExtractorConfig
 from core.generator import GeneratorConfig
 from core.hypernetwork import HypernetworkConfig
 from core.mel import MelConfig
+from core.structure import structure, unstructure
 from core.vocoder import VocoderConfig
 from training.corpus.build import CorpusConfig
 from training.data.augment import AugmentConfig
@@ -34,8 +34,6 @@ from training.stages.generator import GeneratorStageConfig
 from training.stages.hypernetwork import HypernetworkStageConfig
 from training.stages.judge import JudgeStageConfig
 from training.stages.vocoder import VocoderStageConfig
-
-DataclassT = TypeVar("DataclassT")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,49 +109,20 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
         if not separator:
             raise ParameterError(f"--set {override} has no '='; write --set section.key=value.")
         _set_nested(values, key.strip().split("."), _parse_value(text.strip()))
-    return from_dict(RunConfig, values)
-
-
-def from_dict(cls: type[DataclassT], values: Mapping[str, Any], path: str = "") -> DataclassT:
-    """Build a config dataclass from nested dicts.
-
-    Raises:
-        ParameterError: Unknown key (with the nearest valid name) or a value of the wrong type.
-    """
-    hints = typing.get_type_hints(cls)
-    fields = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    arguments: dict[str, Any] = {}
-    for key, value in values.items():
-        name = f"{path}{key}"
-        if key not in fields:
-            near = difflib.get_close_matches(key, fields, n=1)
-            hint = f"did you mean '{path}{near[0]}'?" if near else f"valid: {sorted(fields)}."
-            raise ParameterError(f"Unknown configuration key '{name}'; {hint}")
-        arguments[key] = _convert(hints[key], value, name)
-    return cls(**arguments)
-
-
-def to_dict(config: Any) -> dict[str, Any]:
-    """Nested plain dicts of a config dataclass, ready for TOML or JSON."""
-    return json.loads(json.dumps(dataclasses.asdict(config), default=str))  # type: ignore[no-any-return]
+    return structure(RunConfig, values, "configuration")
 
 
 def to_toml(config: RunConfig) -> str:
-    """The fully resolved configuration as TOML text."""
-    lines: list[str] = []
+    """The fully resolved configuration as TOML text; what is None is left out."""
+    return tomli_w.dumps(_without_none(unstructure(config)))
 
-    def write(values: Mapping[str, Any], path: str) -> None:
-        if path:
-            lines.append(f"\n[{path}]")
-        for key, value in values.items():
-            if not isinstance(value, dict) and value is not None:
-                lines.append(f"{key} = {json.dumps(value)}")
-        for key, value in values.items():
-            if isinstance(value, dict):
-                write(value, f"{path}.{key}" if path else key)
 
-    write(to_dict(config), "")
-    return "\n".join(lines) + "\n"
+def _without_none(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_none(value) if isinstance(value, dict) else value
+        for key, value in values.items()
+        if value is not None
+    }
 
 
 def _read_with_bases(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
@@ -196,30 +165,3 @@ def _parse_value(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
-
-
-def _convert(hint: Any, value: Any, name: str) -> Any:
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        if not isinstance(value, Mapping):
-            raise ParameterError(f"Configuration '{name}' must be a section, got {value!r}.")
-        return from_dict(hint, value, f"{name}.")
-    origin = typing.get_origin(hint)
-    if origin in (typing.Union, types.UnionType):
-        inner = [h for h in typing.get_args(hint) if h is not type(None)]
-        return None if value is None else _convert(inner[0], value, name)
-    if origin is tuple:
-        if not isinstance(value, list):
-            raise ParameterError(f"Configuration '{name}' must be a list, got {value!r}.")
-        item = typing.get_args(hint)[0]
-        return tuple(_convert(item, entry, name) for entry in value)
-    if hint is Path and isinstance(value, str):
-        return Path(value)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if isinstance(hint, type) and (
-        not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool)
-    ):
-        raise ParameterError(
-            f"Configuration '{name}' must be of type {hint.__name__}, got {value!r}."
-        )
-    return value
