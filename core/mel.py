@@ -113,9 +113,14 @@ class MelSpectrogram(nn.Module):
         config = self.config
         n_frames = -(-audio.shape[-1] // config.hop_length)
         spectrum = torch.stft(
-            audio, config.n_fft, config.hop_length, window=self.window,
-            center=True, pad_mode="constant", return_complex=True,
-        )  # fmt: skip
+            audio,
+            config.n_fft,
+            config.hop_length,
+            window=self.window,
+            center=True,
+            pad_mode="constant",
+            return_complex=True,
+        )
         return spectrum.abs()[..., :n_frames]
 
     def forward(self, audio: Tensor) -> Tensor:

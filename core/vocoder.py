@@ -179,15 +179,24 @@ class Vocoder(nn.Module):
     def _stft(self, audio: Tensor) -> Tensor:
         """Complex STFT [B, K, F]; frame i is centred at i · hop, as in the mel."""
         spectrum = torch.stft(
-            audio, self.mel.n_fft, self.mel.hop_length, window=self.window,
-            center=True, pad_mode="constant", return_complex=True,
-        )  # fmt: skip
+            audio,
+            self.mel.n_fft,
+            self.mel.hop_length,
+            window=self.window,
+            center=True,
+            pad_mode="constant",
+            return_complex=True,
+        )
         return spectrum[..., : audio.shape[-1] // self.mel.hop_length]
 
     def _istft(self, spectrum: Tensor, n_samples: int) -> Tensor:
         """Inverse of :meth:`_stft`; a last silent frame completes the final hop."""
         spectrum = functional.pad(spectrum, (0, 1))
         return torch.istft(
-            spectrum, self.mel.n_fft, self.mel.hop_length, window=self.window,
-            center=True, length=n_samples,
-        )  # fmt: skip
+            spectrum,
+            self.mel.n_fft,
+            self.mel.hop_length,
+            window=self.window,
+            center=True,
+            length=n_samples,
+        )

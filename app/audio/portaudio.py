@@ -165,9 +165,12 @@ class BlockingOutput:
         self._error: type[Exception] = library.PortAudioError
         try:
             self._stream: Any = library.OutputStream(
-                samplerate=sample_rate, device=device.index, channels=CHANNELS, dtype="float32",
+                samplerate=sample_rate,
+                device=device.index,
+                channels=CHANNELS,
+                dtype="float32",
                 latency="high",
-            )  # fmt: skip
+            )
             self._stream.start()
         except (library.PortAudioError, ValueError) as error:
             raise OutputError(f"{device.name} refuses {sample_rate} Hz: {error}") from error

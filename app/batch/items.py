@@ -11,9 +11,24 @@ from core.errors import AudioFileError
 from core.export.files import safe_stem
 
 SOUND_ENDINGS = frozenset(
-    {".wav", ".wave", ".aif", ".aiff", ".aifc", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".caf",
-     ".w64", ".rf64", ".au", ".snd"}
-)  # fmt: skip
+    {
+        ".wav",
+        ".wave",
+        ".aif",
+        ".aiff",
+        ".aifc",
+        ".flac",
+        ".ogg",
+        ".oga",
+        ".opus",
+        ".mp3",
+        ".caf",
+        ".w64",
+        ".rf64",
+        ".au",
+        ".snd",
+    }
+)
 """Files that are taken for sounds."""
 
 

@@ -21,12 +21,25 @@ HIGHEST_OCTAVE = 9
 VELOCITY_STEP = 16
 
 _KEYS: tuple[tuple[int, Qt.Key], ...] = (
-    (30, Qt.Key.Key_A), (17, Qt.Key.Key_W), (31, Qt.Key.Key_S), (18, Qt.Key.Key_E),
-    (32, Qt.Key.Key_D), (33, Qt.Key.Key_F), (20, Qt.Key.Key_T), (34, Qt.Key.Key_G),
-    (21, Qt.Key.Key_Y), (35, Qt.Key.Key_H), (22, Qt.Key.Key_U), (36, Qt.Key.Key_J),
-    (37, Qt.Key.Key_K), (24, Qt.Key.Key_O), (38, Qt.Key.Key_L), (25, Qt.Key.Key_P),
-    (39, Qt.Key.Key_Semicolon), (40, Qt.Key.Key_Apostrophe),
-)  # fmt: skip
+    (30, Qt.Key.Key_A),
+    (17, Qt.Key.Key_W),
+    (31, Qt.Key.Key_S),
+    (18, Qt.Key.Key_E),
+    (32, Qt.Key.Key_D),
+    (33, Qt.Key.Key_F),
+    (20, Qt.Key.Key_T),
+    (34, Qt.Key.Key_G),
+    (21, Qt.Key.Key_Y),
+    (35, Qt.Key.Key_H),
+    (22, Qt.Key.Key_U),
+    (36, Qt.Key.Key_J),
+    (37, Qt.Key.Key_K),
+    (24, Qt.Key.Key_O),
+    (38, Qt.Key.Key_L),
+    (25, Qt.Key.Key_P),
+    (39, Qt.Key.Key_Semicolon),
+    (40, Qt.Key.Key_Apostrophe),
+)
 """Scan code (set 1, as evdev has it) and US letter of each piano key, from C upwards."""
 _OCTAVE_DOWN, _OCTAVE_UP, _SOFTER, _LOUDER = "octave-", "octave+", "velocity-", "velocity+"
 _CONTROLS: tuple[tuple[int, Qt.Key, str], ...] = (
@@ -46,8 +59,13 @@ _BY_LETTER: dict[int, int | str] = {
 _SCAN_CODE_OFFSETS = {"xcb": 8, "wayland": 8, "windows": 0}
 """What a platform adds to the codes of set 1; on others the letters decide."""
 _TYPING_WIDGETS = (
-    QLineEdit, QTextEdit, QPlainTextEdit, QAbstractSpinBox, QComboBox, QKeySequenceEdit,
-)  # fmt: skip
+    QLineEdit,
+    QTextEdit,
+    QPlainTextEdit,
+    QAbstractSpinBox,
+    QComboBox,
+    QKeySequenceEdit,
+)
 _MODIFIERS = (
     Qt.KeyboardModifier.ControlModifier
     | Qt.KeyboardModifier.AltModifier

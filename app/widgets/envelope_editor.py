@@ -250,8 +250,11 @@ class EnvelopeEditor(QWidget):
         self._envelope = envelope
         self.curve.set_envelope(envelope)
         values = (
-            envelope.attack_s, envelope.decay_s, 100 * envelope.sustain, envelope.release_s,
-        )  # fmt: skip
+            envelope.attack_s,
+            envelope.decay_s,
+            100 * envelope.sustain,
+            envelope.release_s,
+        )
         for box, value in zip(self._boxes(), values, strict=True):
             with QSignalBlocker(box):
                 if abs(box.value() - value) > 0.6 * 10.0 ** -box.decimals():

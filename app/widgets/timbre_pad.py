@@ -271,9 +271,11 @@ class TimbrePad(QWidget):
     @override
     def keyPressEvent(self, event: QKeyEvent) -> None:
         directions: dict[int, tuple[int, int]] = {
-            Qt.Key.Key_Left: (-1, 0), Qt.Key.Key_Right: (1, 0),
-            Qt.Key.Key_Down: (0, -1), Qt.Key.Key_Up: (0, 1),
-        }  # fmt: skip
+            Qt.Key.Key_Left: (-1, 0),
+            Qt.Key.Key_Right: (1, 0),
+            Qt.Key.Key_Down: (0, -1),
+            Qt.Key.Key_Up: (0, 1),
+        }
         modifiers, key = event.modifiers(), event.key()
         if key in directions:
             is_coarse = bool(modifiers & Qt.KeyboardModifier.ShiftModifier)

@@ -190,9 +190,14 @@ class FoldedVocoder:
     def _stft(self, audio: Tensor) -> Tensor:
         """[B, T] to [B, F, K]; frame i is centred at i · hop, silence lies around the audio."""
         spectrum = torch.stft(
-            audio, self._mel.n_fft, self._mel.hop_length, window=self._window,
-            center=True, pad_mode="constant", return_complex=True,
-        )  # fmt: skip
+            audio,
+            self._mel.n_fft,
+            self._mel.hop_length,
+            window=self._window,
+            center=True,
+            pad_mode="constant",
+            return_complex=True,
+        )
         return spectrum.transpose(1, 2)
 
     def _istft(self, spectrum: Tensor) -> Tensor:

@@ -39,9 +39,16 @@ td:first-child,th:first-child{text-align:left}tr.bad td{background:#fdecea}
 figure{margin:1em 0}figcaption{font-size:13px;color:#555}
 """
 _HEADS = (
-    "key", "engine", "velocity", "cents", "level, LUFS", "to the next lower, dB", "seam",
-    "peak, dBFS", "what is wrong",
-)  # fmt: skip
+    "key",
+    "engine",
+    "velocity",
+    "cents",
+    "level, LUFS",
+    "to the next lower, dB",
+    "seam",
+    "peak, dBFS",
+    "what is wrong",
+)
 
 
 def write_sheets(report: VerificationReport) -> list[Path]:

@@ -19,9 +19,11 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_a_verb_the_demo_instrument_and_its_picture_are_written(
-    engine: FakeEngine, bell: Path, monkeypatch: pytest.MonkeyPatch,
+    engine: FakeEngine,
+    bell: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.setattr(demo, "SAMPLES_FOLDER", bell.parent)
     for _ in range(2):  # the second run replaces the first
         assert main([]) == 0

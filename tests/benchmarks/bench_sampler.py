@@ -33,9 +33,10 @@ def measure(_model: Path | None) -> Iterator[Row]:
         p50, p99 = np.quantile(shares, (0.5, 0.99))
         yield Row(
             measure=f"callback at {voices} voices, p99 share of a {BLOCK}-frame block",
-            value=float(p99), bar=0.20 if voices == BAR_VOICES else None,
+            value=float(p99),
+            bar=0.20 if voices == BAR_VOICES else None,
             note=f"p50 {100 * p50:.2f} %, most {100 * shares.max():.2f} %",
-        )  # fmt: skip
+        )
     code = (
         "import time; start = time.perf_counter(); from core.sampler.sampler import Sampler; "
         f"Sampler({RATE}).compile(); print(time.perf_counter() - start)"

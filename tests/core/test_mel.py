@@ -67,9 +67,14 @@ def test_log_mel_equals_librosas(config: MelConfig) -> None:
         )
         window_sum = librosa.filters.get_window("hann", config.n_fft).sum()
         filters = librosa.filters.mel(
-            sr=config.sample_rate, n_fft=config.n_fft, n_mels=config.n_mels,
-            fmin=config.f_min_hz, fmax=config.f_max_hz, norm=None, dtype=np.float64,
-        )  # fmt: skip
+            sr=config.sample_rate,
+            n_fft=config.n_fft,
+            n_mels=config.n_mels,
+            fmin=config.f_min_hz,
+            fmax=config.f_max_hz,
+            norm=None,
+            dtype=np.float64,
+        )
         decibels = librosa.amplitude_to_db(
             filters @ magnitudes * 2 / window_sum,
             ref=1.0,

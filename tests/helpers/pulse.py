@@ -59,11 +59,20 @@ class PulseServer:
         )
         protocol = f"module-native-protocol-unix socket={self._socket} auth-anonymous=1"
         self._process = subprocess.Popen(
-            ["pulseaudio", "-n", "--daemonize=no", "--use-pid-file=no", "--exit-idle-time=-1",
-             "-L", protocol, "-L", sink],
+            [
+                "pulseaudio",
+                "-n",
+                "--daemonize=no",
+                "--use-pid-file=no",
+                "--exit-idle-time=-1",
+                "-L",
+                protocol,
+                "-L",
+                sink,
+            ],
             env=os.environ | self.environment,
             stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        )
         end_s = time.monotonic() + _PATIENCE_S
         while SINK not in self._control("list", "short", "sinks"):
             if time.monotonic() > end_s or self._process.poll() is not None:
@@ -96,11 +105,18 @@ class PulseServer:
     @contextmanager
     def _recorder(self, out: int | IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
         process = subprocess.Popen(
-            ["parec", f"--device={SINK}.monitor", "--raw", "--format=float32le", "--channels=2",
-             f"--rate={self.sample_rate}", "--latency-msec=5"],
+            [
+                "parec",
+                f"--device={SINK}.monitor",
+                "--raw",
+                "--format=float32le",
+                "--channels=2",
+                f"--rate={self.sample_rate}",
+                "--latency-msec=5",
+            ],
             env=os.environ | self.environment,
             stdout=out,
-        )  # fmt: skip
+        )
         try:
             yield process
         finally:
@@ -111,8 +127,11 @@ class PulseServer:
         result = subprocess.run(
             ["pactl", *arguments],
             env=os.environ | self.environment,
-            capture_output=True, text=True, check=False, timeout=_PATIENCE_S,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_PATIENCE_S,
+        )
         return result.stdout
 
 

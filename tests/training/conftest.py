@@ -35,9 +35,13 @@ def debug_config(tiny_corpus: Path) -> RunConfig:
     """resources/configs/debug.toml on the tiny corpus, in full precision on the CPU."""
     config = load_config(CONFIGS / "debug.toml")
     return dataclasses.replace(
-        config, corpus_dir=str(tiny_corpus), accelerator="cpu", precision="32-true",
-        validate_every=1000, log_every=1,
-    )  # fmt: skip
+        config,
+        corpus_dir=str(tiny_corpus),
+        accelerator="cpu",
+        precision="32-true",
+        validate_every=1000,
+        log_every=1,
+    )
 
 
 TONE_NOTES = (36.0, 48.0, 49.0, 52.0, 55.3, 60.0, 61.0, 72.0)
@@ -63,12 +67,19 @@ def tone_split(tmp_path_factory: pytest.TempPathFactory) -> CorpusSplit:
             waves.append(_tone(note, partials))
             labels.append(
                 {
-                    "instrument": instrument, "source": instrument.partition("/")[0],
-                    "name": instrument.partition("/")[0], "program": int(instrument[-3:]),
-                    "split": "test", "midi_pitch": note, "velocity": 100, "kind": "recorded",
-                    "samples": [f"{instrument}/{note}"], "stretch": 0.0, "gain_db": 0.0,
+                    "instrument": instrument,
+                    "source": instrument.partition("/")[0],
+                    "name": instrument.partition("/")[0],
+                    "program": int(instrument[-3:]),
+                    "split": "test",
+                    "midi_pitch": note,
+                    "velocity": 100,
+                    "kind": "recorded",
+                    "samples": [f"{instrument}/{note}"],
+                    "stretch": 0.0,
+                    "gain_db": 0.0,
                 }
-            )  # fmt: skip
+            )
     audio = np.stack(waves)
     np.save(folder / "audio.npy", np.round(audio * 32767.0).astype(np.int16))
     mels = MelSpectrogram(MelConfig())(torch.from_numpy(audio))

@@ -39,9 +39,15 @@ CONFIGS = Path(__file__).resolve().parents[2] / "resources" / "configs"
 FONT = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
 RATE = 44100
 TOY = RootNoteConfig(
-    notes=48, tones=16, noises=16, clicks=4, epochs=60, pitched_epochs=40, batch_size=16,
+    notes=48,
+    tones=16,
+    noises=16,
+    clicks=4,
+    epochs=60,
+    pitched_epochs=40,
+    batch_size=16,
     validation_notes=6,
-)  # fmt: skip
+)
 
 
 @dataclasses.dataclass(frozen=True)

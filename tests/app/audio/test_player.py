@@ -50,9 +50,14 @@ class Pulled:
     def __init__(self, system: FakeAudioSystem) -> None:
         source = system.streams[-1].source
         signature = ctypes.CFUNCTYPE(
-            ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_ulong,
-            ctypes.c_void_p, ctypes.c_ulong, ctypes.c_void_p,
-        )  # fmt: skip
+            ctypes.c_int,
+            ctypes.c_void_p,
+            ctypes.c_void_p,
+            ctypes.c_ulong,
+            ctypes.c_void_p,
+            ctypes.c_ulong,
+            ctypes.c_void_p,
+        )
         self._callback = signature(source.callback_address)
         self._user_data = source.user_data_address
 

@@ -57,9 +57,15 @@ def wheel(
     widget: QWidget, at: QPointF, notches: float, keys: Qt.KeyboardModifier = NO_KEYS
 ) -> None:
     event = QWheelEvent(
-        at, QPointF(widget.mapToGlobal(at)), QPoint(), QPoint(0, round(120 * notches)),
-        Qt.MouseButton.NoButton, keys, Qt.ScrollPhase.NoScrollPhase, False,
-    )  # fmt: skip
+        at,
+        QPointF(widget.mapToGlobal(at)),
+        QPoint(),
+        QPoint(0, round(120 * notches)),
+        Qt.MouseButton.NoButton,
+        keys,
+        Qt.ScrollPhase.NoScrollPhase,
+        False,
+    )
     QApplication.sendEvent(widget, event)
 
 

@@ -19,9 +19,15 @@ from app.widgets.timbre_pad import TimbrePad
 from app.widgets.waveform_view import WaveformView
 
 _ALL = (
-    EnvelopeEditor, LevelMeter, PianoKeyboard, SnapshotBar, SourceShelf, SpectrogramView,
-    TimbrePad, WaveformView,
-)  # fmt: skip
+    EnvelopeEditor,
+    LevelMeter,
+    PianoKeyboard,
+    SnapshotBar,
+    SourceShelf,
+    SpectrogramView,
+    TimbrePad,
+    WaveformView,
+)
 
 
 def _contrast(one: str, other: str) -> float:

@@ -25,9 +25,16 @@ def test_at_48_khz_the_filters_are_those_of_the_standard() -> None:
     shelf, high_pass = _k_weighting(48000)
     np.testing.assert_allclose(
         shelf,
-        [1.53512485958697, -2.69169618940638, 1.19839281085285, 1.0, -1.69065929318241, 0.73248077421585],
+        [
+            1.53512485958697,
+            -2.69169618940638,
+            1.19839281085285,
+            1.0,
+            -1.69065929318241,
+            0.73248077421585,
+        ],
         atol=1e-6,
-    )  # fmt: skip
+    )
     np.testing.assert_allclose(
         high_pass, [1.0, -2.0, 1.0, 1.0, -1.99004745483398, 0.99007225036621], atol=1e-6
     )

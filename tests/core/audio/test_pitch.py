@@ -58,18 +58,47 @@ def test_names_and_back(midi_note: int) -> None:
 
 @pytest.mark.parametrize(
     ("text", "midi_note"),
-    [("C4", 60), ("c#4", 61), ("Db4", 61), ("bb3", 58), ("Cb4", 59), ("B#3", 60), ("C-1", 0),
-     ("G9", 127), ("60", 60), ("007", 7), (" A4 ", 69), ("es2", 41)],
-)  # fmt: skip
+    [
+        ("C4", 60),
+        ("c#4", 61),
+        ("Db4", 61),
+        ("bb3", 58),
+        ("Cb4", 59),
+        ("B#3", 60),
+        ("C-1", 0),
+        ("G9", 127),
+        ("60", 60),
+        ("007", 7),
+        (" A4 ", 69),
+        ("es2", 41),
+    ],
+)
 def test_notes_as_people_write_them(text: str, midi_note: int) -> None:
     assert parse_note(text) == midi_note
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "H4", "C", "C##4", "60.5", "middle", "4C", "C 4", "C4x", "128", "-1", "G#9", "Cb-1",
-     "99999", "C99", "١٢", "C٤"],
-)  # fmt: skip
+    [
+        "",
+        "H4",
+        "C",
+        "C##4",
+        "60.5",
+        "middle",
+        "4C",
+        "C 4",
+        "C4x",
+        "128",
+        "-1",
+        "G#9",
+        "Cb-1",
+        "99999",
+        "C99",
+        "١٢",
+        "C٤",
+    ],
+)
 def test_what_is_no_note_is_quoted(text: str) -> None:
     with pytest.raises(ParameterError) as caught:
         parse_note(text)
@@ -112,10 +141,21 @@ def test_ranges_are_those_of_python(low: int, high: int, step: int) -> None:
 
 @pytest.mark.parametrize(
     ("spec", "bad"),
-    [("", "''"), ("60,,62", "''"), ("60,x", "'x'"), ("C2:", "'C2:'"), (":C2", "':C2'"),
-     ("C2:C6:0", "'0'"), ("C2:C6:-1", "'-1'"), ("C2:C6:x", "'x'"), ("C2:C6:1:1", "'C2:C6:1:1'"),
-     ("120:130", "'130'"), ("C2-C6", "'C2-C6'"), ("60;62", "'60;62'")],
-)  # fmt: skip
+    [
+        ("", "''"),
+        ("60,,62", "''"),
+        ("60,x", "'x'"),
+        ("C2:", "'C2:'"),
+        (":C2", "':C2'"),
+        ("C2:C6:0", "'0'"),
+        ("C2:C6:-1", "'-1'"),
+        ("C2:C6:x", "'x'"),
+        ("C2:C6:1:1", "'C2:C6:1:1'"),
+        ("120:130", "'130'"),
+        ("C2-C6", "'C2-C6'"),
+        ("60;62", "'60;62'"),
+    ],
+)
 def test_bad_specifications_quote_the_bad_part(spec: str, bad: str) -> None:
     with pytest.raises(ParameterError) as caught:
         parse_notes(spec)

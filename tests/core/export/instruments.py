@@ -12,11 +12,38 @@ from core.instrument import Envelope, Instrument, Loop, PadInstrument, Region, t
 SAMPLE_RATE = 44100
 
 HOSTILE_NAMES = (
-    "C#4 Bell", "Track #3", 'He said "hi"', "it's", "Flügelhörner", "*star", "-rf", "../../etc/passwd",
-    "a/b\\c:d", "CON", "nul.wav", "com7", "LPT1 .x", "COM¹", "con." + 27 * "a" + ".b", "🎹🎺", "🎹 piano",
-    "x" * 200, "dots...", " spaces   inside ", "\n\t", "a=b $c", "%s{}", "日本語", "<region>", "]]>--",
-    "\x00\x1b[0m", "\udcff", "// x", "/* x", "#include",
-)  # fmt: skip
+    "C#4 Bell",
+    "Track #3",
+    'He said "hi"',
+    "it's",
+    "Flügelhörner",
+    "*star",
+    "-rf",
+    "../../etc/passwd",
+    "a/b\\c:d",
+    "CON",
+    "nul.wav",
+    "com7",
+    "LPT1 .x",
+    "COM¹",
+    "con." + 27 * "a" + ".b",
+    "🎹🎺",
+    "🎹 piano",
+    "x" * 200,
+    "dots...",
+    " spaces   inside ",
+    "\n\t",
+    "a=b $c",
+    "%s{}",
+    "日本語",
+    "<region>",
+    "]]>--",
+    "\x00\x1b[0m",
+    "\udcff",
+    "// x",
+    "/* x",
+    "#include",
+)
 """What people and file systems call sounds."""
 
 
@@ -91,14 +118,18 @@ def layered_instrument(
     bounds = [round(127 * layer / layers) for layer in range(layers + 1)]
     regions = tuple(
         sine_region(
-            root, low, high,
-            low_velocity=bounds[layer] + 1, high_velocity=bounds[layer + 1],
-            round_robin=turn + 1, partial=1 + layer * round_robins + turn,
+            root,
+            low,
+            high,
+            low_velocity=bounds[layer] + 1,
+            high_velocity=bounds[layer + 1],
+            round_robin=turn + 1,
+            partial=1 + layer * round_robins + turn,
         )
         for layer in range(layers)
         for turn in range(round_robins)
         for root, (low, high) in zip(roots, tile_zones(roots), strict=True)
-    )  # fmt: skip
+    )
     return Instrument(
         name=name, sample_rate=SAMPLE_RATE, regions=regions, provenance={"model": "toy"}
     )

@@ -87,8 +87,10 @@ def test_keys_velocities_and_loops_are_those_of_the_instrument(
     for sample, region in zip(samples, instrument.regions, strict=True):
         key, velocity, loop = (sample.find(name) for name in ("key", "velocity", "loop"))
         assert numbers(key, "low", "high", "root") == (
-            region.low_key, region.high_key, region.root_note,
-        )  # fmt: skip
+            region.low_key,
+            region.high_key,
+            region.root_note,
+        )
         assert numbers(key, "track", "tune", "low-fade", "high-fade") == (1, 0, 0, 0)
         assert numbers(velocity, "low", "high") == (region.low_velocity, region.high_velocity)
         assert numbers(sample.find("select"), "low", "high") == (0, 127)
@@ -174,9 +176,11 @@ def test_a_pad_keeps_the_first_alternative_of_each_key(tmp_path: Path) -> None:
     assert calls == [12] * 12
     files = [sample.get("file") for sample in read_mapping(path).iter("sample")]
     assert files == [
-        "Pad_x1y1_060_C4_v064_r01.wav", "Pad_x1y1_060_C4_v127_r01.wav",
-        "Pad_x2y1_060_C4_v064_r01.wav", "Pad_x2y1_060_C4_v127_r01.wav",
-    ]  # fmt: skip
+        "Pad_x1y1_060_C4_v064_r01.wav",
+        "Pad_x1y1_060_C4_v127_r01.wav",
+        "Pad_x2y1_060_C4_v064_r01.wav",
+        "Pad_x2y1_060_C4_v127_r01.wav",
+    ]
 
 
 @pytest.mark.parametrize("name", [name for name in HOSTILE_NAMES if name.strip()])

@@ -101,8 +101,9 @@ def test_loops_end_inclusively_and_are_switched_off_where_there_are_none(tmp_pat
     assert loop is not None
     assert sample.attrib["loopEnabled"] == "true"
     assert (sample.attrib["loopStart"], sample.attrib["loopEnd"]) == (
-        str(loop.start), str(loop.end - 1),
-    )  # fmt: skip
+        str(loop.start),
+        str(loop.end - 1),
+    )
     (sample,) = export(sine_instrument(notes=[60], looped=False), tmp_path / "b").iter("sample")
     assert sample.attrib["loopEnabled"] == "false"
     assert "loopStart" not in sample.attrib

@@ -67,11 +67,14 @@ def small_instrument(level: float) -> Instrument:
     """One key with two alternatives, a few frames each."""
     regions = tuple(
         Region(
-            root_note=60, low_key=0, high_key=127, round_robin=turn,
+            root_note=60,
+            low_key=0,
+            high_key=127,
+            round_robin=turn,
             samples=np.full((1, 60), level, np.float32),
         )
         for turn in (1, 2)
-    )  # fmt: skip
+    )
     return Instrument(
         name=NAME,
         sample_rate=SAMPLE_RATE,

@@ -49,12 +49,14 @@ def test_the_mapping_is_in_the_comment_and_texts_stay_as_they_are() -> None:
 def test_an_instrument_is_a_folder_and_a_pad_a_folder_of_folders(tmp_path: Path) -> None:
     one = export_instrument(sine_instrument("Bell", [60, 72]), ["flac"], tmp_path)
     assert [file.relative_to(tmp_path).as_posix() for file in one] == [
-        "Bell/Bell_060_C4.flac", "Bell/Bell_072_C5.flac",
-    ]  # fmt: skip
+        "Bell/Bell_060_C4.flac",
+        "Bell/Bell_072_C5.flac",
+    ]
     several = export_instrument(pad_instrument("Pad", 2, 1), ["flac"], tmp_path)
     assert [file.relative_to(tmp_path).as_posix() for file in several] == [
-        "Pad/Pad_x1y1/Pad_x1y1_048_C3.flac", "Pad/Pad_x2y1/Pad_x2y1_048_C3.flac",
-    ]  # fmt: skip
+        "Pad/Pad_x1y1/Pad_x1y1_048_C3.flac",
+        "Pad/Pad_x2y1/Pad_x2y1_048_C3.flac",
+    ]
 
 
 def test_flac_and_wav_lie_side_by_side(tmp_path: Path) -> None:

@@ -143,14 +143,17 @@ def level_instrument(envelope: Envelope | None = None) -> Instrument:
     roots = [20, 51, 60, 61, 100]
     regions = tuple(
         Region(
-            root_note=root, low_key=low, high_key=high,
-            low_velocity=1 if soft else 65, high_velocity=64 if soft else 127,
+            root_note=root,
+            low_key=low,
+            high_key=high,
+            low_velocity=1 if soft else 65,
+            high_velocity=64 if soft else 127,
             samples=np.full((1, 2000), (-1 if soft else 1) * LEVEL * 0.8**index, np.float32),
             loop=Loop(start=100, end=1900),
         )
         for index, (root, (low, high)) in enumerate(zip(roots, tile_zones(roots), strict=True))
         for soft in (True, False)
-    )  # fmt: skip
+    )
     return Instrument(
         name="Levels",
         sample_rate=SAMPLE_RATE,
@@ -247,9 +250,12 @@ def test_the_loop_is_exact_to_the_frame(
     samples[0, start] = 0.9
     samples[0, start + length] = -0.9
     region = Region(
-        root_note=60, low_key=0, high_key=127, samples=samples,
+        root_note=60,
+        low_key=0,
+        high_key=127,
+        samples=samples,
         loop=Loop(start=start, end=start + length),
-    )  # fmt: skip
+    )
     instrument = Instrument(name="Click", sample_rate=SAMPLE_RATE, regions=(region,))
     sound = load(export(instrument, tmp_path)).play(60, 127, held_s=1.0, length_s=1.0)[0]
     peaks = np.flatnonzero(np.abs(sound) > 0.5 * np.abs(sound).max())
@@ -294,8 +300,13 @@ def test_the_envelope_is_kept(tmp_path: Path, load: Callable[[Path], Player]) ->
 
 def test_times_are_counted_in_timecents() -> None:
     assert [timecents(s) for s in (0.0, 1e-9, 0.5, 1.0, 2.0, 1e9)] == [
-        -12000, -12000, -1200, 0, 1200, 8000,
-    ]  # fmt: skip
+        -12000,
+        -12000,
+        -1200,
+        0,
+        1200,
+        8000,
+    ]
 
 
 def test_stereo_stays_left_and_right(tmp_path: Path, load: Callable[[Path], Player]) -> None:
@@ -351,12 +362,15 @@ def test_names_are_short_ascii_and_unique(tmp_path: Path) -> None:
     made = layered_instrument("Flügel 🎹 " + "x" * 200, [0, 1, 127], layers=4, round_robins=1)
     stereo = [
         Region(
-            root_note=r.root_note, low_key=r.low_key, high_key=r.high_key,
-            low_velocity=r.low_velocity, high_velocity=r.high_velocity,
+            root_note=r.root_note,
+            low_key=r.low_key,
+            high_key=r.high_key,
+            low_velocity=r.low_velocity,
+            high_velocity=r.high_velocity,
             samples=np.tile(r.samples, (2, 1)),
         )
         for r in made.regions
-    ]  # fmt: skip
+    ]
     point = Instrument(name=made.name, sample_rate=SAMPLE_RATE, regions=tuple(stereo))
     pad = PadInstrument(name=made.name, columns=5, rows=5, points=(point,) * 25)
     font = parse(export(pad, tmp_path))
@@ -427,8 +441,9 @@ def test_soft_notes_are_not_made_dull(tmp_path: Path) -> None:
     (preset, *_) = parse(export(sine_instrument(), tmp_path)).presets
     modulators = preset.bags[0].instrument.bags[0].mods
     assert [(m.src_oper, m.dest_oper, m.amount, m.amount_src_oper) for m in modulators] == [
-        (0x0102, 8, 0, 0x0000), (0x0102, 8, 0, 0x0D02),
-    ]  # fmt: skip
+        (0x0102, 8, 0, 0x0000),
+        (0x0102, 8, 0, 0x0D02),
+    ]
 
 
 def test_provenance_is_in_the_file(tmp_path: Path) -> None:
@@ -449,12 +464,16 @@ def test_more_zones_than_can_be_counted_are_refused() -> None:
     sound = np.zeros((1, 1), np.float32)
     regions = tuple(
         Region(
-            root_note=key, low_key=key, high_key=key, low_velocity=layer * 8 + 1,
-            high_velocity=layer * 8 + 7, samples=sound,
+            root_note=key,
+            low_key=key,
+            high_key=key,
+            low_velocity=layer * 8 + 1,
+            high_velocity=layer * 8 + 7,
+            samples=sound,
         )
         for key in range(128)
         for layer in range(8)
-    )  # fmt: skip
+    )
     instrument = Instrument(name="Dense", sample_rate=SAMPLE_RATE, regions=regions)
     presets = [Preset(name=f"p{n}", point=f"_{n}", instrument=instrument) for n in range(25)]
     fits = MAX_GENERATORS // (3 * len(regions) + 4)

@@ -178,9 +178,12 @@ def test_the_loop_is_exact_to_the_frame(tmp_path: Path, start: int, length: int)
     samples[0, start] = 0.9
     samples[0, start + length] = -0.9
     region = Region(
-        root_note=60, low_key=0, high_key=127, samples=samples,
+        root_note=60,
+        low_key=0,
+        high_key=127,
+        samples=samples,
         loop=Loop(start=start, end=start + length),
-    )  # fmt: skip
+    )
     instrument = Instrument(name="Click", sample_rate=SAMPLE_RATE, regions=(region,))
     left = load(export(instrument, tmp_path)).render_note(60, 127, 1, 1)[0]
     peaks = np.flatnonzero(np.abs(left) > 0.5 * np.abs(left).max())
@@ -377,11 +380,13 @@ def test_a_soundfont_editor_imports_all_of_it(tmp_path: Path) -> None:
         }
     expected = {
         ((r.low_key, r.high_key), (r.low_velocity, r.high_velocity)): (
-            r.root_note, r.loop.start, r.loop.end,
+            r.root_note,
+            r.loop.start,
+            r.loop.end,
         )
         for r in instrument.regions
         if r.loop is not None
-    }  # fmt: skip
+    }
     assert found == expected
 
 

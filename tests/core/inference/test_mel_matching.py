@@ -20,18 +20,27 @@ SECONDS = torch.arange(MEL.n_samples, dtype=torch.float64) / MEL.sample_rate
 def _spectrum(audio: Tensor) -> Tensor:
     """[B, T] to [B, F, K] as the mel sees it."""
     spectrum = torch.stft(
-        audio, MEL.n_fft, MEL.hop_length, window=torch.hann_window(MEL.n_fft),
-        center=True, pad_mode="constant", return_complex=True,
-    )  # fmt: skip
+        audio,
+        MEL.n_fft,
+        MEL.hop_length,
+        window=torch.hann_window(MEL.n_fft),
+        center=True,
+        pad_mode="constant",
+        return_complex=True,
+    )
     return spectrum[..., : MEL.n_frames].transpose(1, 2)
 
 
 def _sound(spectrum: Tensor) -> Tensor:
     padded = torch.nn.functional.pad(spectrum.transpose(1, 2), (0, 1))
     return torch.istft(
-        padded, MEL.n_fft, MEL.hop_length, window=torch.hann_window(MEL.n_fft),
-        center=True, length=MEL.n_samples,
-    )  # fmt: skip
+        padded,
+        MEL.n_fft,
+        MEL.hop_length,
+        window=torch.hann_window(MEL.n_fft),
+        center=True,
+        length=MEL.n_samples,
+    )
 
 
 def _noise() -> Tensor:

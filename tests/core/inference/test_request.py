@@ -13,10 +13,17 @@ from core.inference.request import RenderRequest, Timbre, TimbreMix
 
 def timbre(name: str = "a") -> Timbre:
     return Timbre(
-        name=name, content_hash=f"hash of {name}", root_pitch=60.2, pitch_confidence=0.9,
-        features=np.ones(4, np.float32), mel=np.zeros((128, 8), np.float32), gain=0.5,
-        onset_s=0.0, length_s=1.0, loudness_db=-20.0,
-    )  # fmt: skip
+        name=name,
+        content_hash=f"hash of {name}",
+        root_pitch=60.2,
+        pitch_confidence=0.9,
+        features=np.ones(4, np.float32),
+        mel=np.zeros((128, 8), np.float32),
+        gain=0.5,
+        onset_s=0.0,
+        length_s=1.0,
+        loudness_db=-20.0,
+    )
 
 
 MIX = TimbreMix(timbres=(timbre("a"), timbre("b")), weights=(3.0, 1.0))

@@ -84,9 +84,14 @@ def test_the_callback_gives_what_render_gives() -> None:
     expected = perform(loaded(looped_sine(60, 0.3)), actions, 8192)
     sampler = loaded(looped_sine(60, 0.3))
     callback = ctypes.CFUNCTYPE(
-        ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(ctypes.c_float), ctypes.c_ulong,
-        ctypes.c_void_p, ctypes.c_ulong, ctypes.c_void_p,
-    )(sampler.callback_address)  # fmt: skip
+        ctypes.c_int,
+        ctypes.c_void_p,
+        ctypes.POINTER(ctypes.c_float),
+        ctypes.c_ulong,
+        ctypes.c_void_p,
+        ctypes.c_ulong,
+        ctypes.c_void_p,
+    )(sampler.callback_address)
 
     class Stream:
         """Renders as PortAudio would."""
@@ -288,14 +293,21 @@ def test_one_shots_play_to_their_end() -> None:
 def test_velocity_layers_and_round_robins_are_played() -> None:
     def layer(amplitude: float, velocities: tuple[int, int], turn: int) -> Region:
         return Region(
-            root_note=60, low_key=0, high_key=127, samples=np.full((1, 900), amplitude, np.float32),
-            low_velocity=velocities[0], high_velocity=velocities[1], round_robin=turn,
-        )  # fmt: skip
+            root_note=60,
+            low_key=0,
+            high_key=127,
+            samples=np.full((1, 900), amplitude, np.float32),
+            low_velocity=velocities[0],
+            high_velocity=velocities[1],
+            round_robin=turn,
+        )
 
     sampler = loaded(
-        layer(0.1, (1, 99), 1), layer(0.2, (1, 99), 2),
-        layer(0.3, (100, 127), 1), layer(0.4, (100, 127), 2),
-    )  # fmt: skip
+        layer(0.1, (1, 99), 1),
+        layer(0.2, (1, 99), 2),
+        layer(0.3, (100, 127), 1),
+        layer(0.4, (100, 127), 2),
+    )
     heard = []
     for velocity in (127, 127, 127, 64, 64):
         sampler.note_on(60, velocity)
@@ -726,11 +738,15 @@ def final_state(sampler: Sampler) -> tuple[object, ...]:
     state = sampler._state
     return (
         playing_keys(sampler),
-        state["bend_target"], state["mod_target"], state["sustain"], state["one_shot"],
-        sampler.meters().waiting_events, len(sampler._frames),
+        state["bend_target"],
+        state["mod_target"],
+        state["sustain"],
+        state["one_shot"],
+        sampler.meters().waiting_events,
+        len(sampler._frames),
         int(state["recordings"]["users"].sum()),
         render(sampler, 4096)[0, -1] != 0,
-    )  # fmt: skip
+    )
 
 
 def test_concurrent_is_serial() -> None:
@@ -811,11 +827,12 @@ def test_more_recordings_than_there_is_room_for_are_refused() -> None:
     sampler = Sampler(RATE)
     small = region(sine(441.0, 4))
     many = Instrument(
-        name="many", sample_rate=RATE,
+        name="many",
+        sample_rate=RATE,
         regions=tuple(
             Region(root_note=k, low_key=k, high_key=k, samples=small.samples) for k in range(128)
         ),
-    )  # fmt: skip
+    )
     for _ in range(32):
         sampler.load(many)
     with pytest.raises(ParameterError, match="128 more recordings do not fit"):

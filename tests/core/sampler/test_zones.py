@@ -17,9 +17,14 @@ def zone(
     turn: int = 1,
 ) -> Zone:
     return Zone(
-        recording=recording, root_note=root, low_key=keys[0], high_key=keys[1],
-        low_velocity=velocities[0], high_velocity=velocities[1], round_robin=turn,
-    )  # fmt: skip
+        recording=recording,
+        root_note=root,
+        low_key=keys[0],
+        high_key=keys[1],
+        low_velocity=velocities[0],
+        high_velocity=velocities[1],
+        round_robin=turn,
+    )
 
 
 def test_ranges_decide_unless_the_nearest_root_does() -> None:

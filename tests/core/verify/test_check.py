@@ -130,7 +130,9 @@ def test_layers_turns_and_pads_are_verified_whole(tmp_path: Path) -> None:
         pad = verify(export(pad_instrument(notes=notes), kind, tmp_path / kind))
         assert pad.faults == ()
         assert len({row.place for row in pad.rows}) == 4
-        heard = {row.place: row.cents for row in pad.rows if row.key == 60 and row.engine != "libsndfile"}  # fmt: skip
+        heard = {
+            row.place: row.cents for row in pad.rows if row.key == 60 and row.engine != "libsndfile"
+        }
         for cents in heard.values():  # the partial tells the point; its octave is no fault
             assert cents is not None
 
@@ -189,9 +191,9 @@ def test_values_that_are_no_numbers_are_named(tmp_path: Path) -> None:
         ("pitch_keycenter=64", "pitch_keycenter=64 tune=20", "cents sharp"),
         ("sample=Steady/Steady_064_E4.wav", "sample=../Steady_064_E4.wav", "leads out of"),
         ("sample=Steady/Steady_064_E4.wav", "sample=/etc/passwd", "leads out of"),
-        ("lokey=64", "\n#include \"x.sfz\" lokey=64", "not followed"),
+        ("lokey=64", '\n#include "x.sfz" lokey=64', "not followed"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_map_is_named(tmp_path: Path, old: str, new: str, says: str) -> None:
     path = export(steady_instrument(), "sfz", tmp_path)
     before, found, after = path.read_text().partition("sample=Steady/Steady_064_E4.wav")
@@ -237,11 +239,26 @@ BOMB = (
         ("a.multisample", {"../../evil.wav": ""}),
         ("a.multisample", {"/etc/evil.wav": ""}),
         ("a.dslibrary", {"nothing.txt": ""}),
-        ("a.multisample", {"multisample.xml": "<multisample name='x'><sample file='a.wav'/></multisample>"}),
-        ("a.multisample", {"multisample.xml": "<multisample name='x'><sample file='a.wav'><key root='nan'/></sample></multisample>"}),
-        ("a.dslibrary", {"a.dspreset": "<DecentSampler><groups><group><sample path='../a.wav' rootNote='x'/></group></groups></DecentSampler>"}),
+        (
+            "a.multisample",
+            {"multisample.xml": "<multisample name='x'><sample file='a.wav'/></multisample>"},
+        ),
+        (
+            "a.multisample",
+            {
+                "multisample.xml": "<multisample name='x'><sample file='a.wav'>"
+                "<key root='nan'/></sample></multisample>"
+            },
+        ),
+        (
+            "a.dslibrary",
+            {
+                "a.dspreset": "<DecentSampler><groups><group>"
+                "<sample path='../a.wav' rootNote='x'/></group></groups></DecentSampler>"
+            },
+        ),
     ],
-)  # fmt: skip
+)
 def test_hostile_archives_are_refused(tmp_path: Path, name: str, members: dict[str, str]) -> None:
     with zipfile.ZipFile(tmp_path / name, "w") as archive:
         for member, text in members.items():

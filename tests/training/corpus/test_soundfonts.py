@@ -121,9 +121,13 @@ def test_only_keys_near_a_recording_are_played_and_velocities_where_others_sound
 ) -> None:
     (preset,) = list_presets(small_font)
     grid = NoteGrid(
-        note_low=36, note_high=80, note_step=1, velocities=(100, 45, 120), max_stretch=5.0,
+        note_low=36,
+        note_high=80,
+        note_step=1,
+        velocities=(100, 45, 120),
+        max_stretch=5.0,
         detune_probability=0.0,
-    )  # fmt: skip
+    )
     notes = [each.note for each in PresetJob(path=small_font, preset=preset, grid=grid).render()]
     keys = {(note.midi_pitch, note.velocity) for note in notes}
     near_low = {(float(key), 100) for key in range(43, 54)}

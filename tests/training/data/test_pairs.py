@@ -18,9 +18,17 @@ from training.data.pairs import NotePairs, PairConfig, in_turns, pair_shares
 def note(instrument: str, pitch: float, *samples: str, stretch: float = 0.0) -> Note:
     kind = NoteKind.RECORDED if samples else NoteKind.SYNTHESIZED
     return Note(
-        instrument=instrument, source="font", name=instrument, program=0, split=Split.TRAIN,
-        midi_pitch=pitch, velocity=100, kind=kind, samples=samples, stretch=stretch,
-    )  # fmt: skip
+        instrument=instrument,
+        source="font",
+        name=instrument,
+        program=0,
+        split=Split.TRAIN,
+        midi_pitch=pitch,
+        velocity=100,
+        kind=kind,
+        samples=samples,
+        stretch=stretch,
+    )
 
 
 def corpus(folder: Path, *notes: Note) -> CorpusSplit:

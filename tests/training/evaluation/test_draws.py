@@ -33,11 +33,17 @@ def _note(
     program = int(instrument[-3:])
     assert split_of(program) == Split.TEST
     return Note(
-        instrument=instrument, source=instrument.partition("/")[0], name=instrument,
-        program=program, split=Split.TEST, midi_pitch=pitch, velocity=velocity,
-        kind=NoteKind.RECORDED if samples else NoteKind.SYNTHESIZED, samples=samples,
+        instrument=instrument,
+        source=instrument.partition("/")[0],
+        name=instrument,
+        program=program,
+        split=Split.TEST,
+        midi_pitch=pitch,
+        velocity=velocity,
+        kind=NoteKind.RECORDED if samples else NoteKind.SYNTHESIZED,
+        samples=samples,
         stretch=stretch,
-    )  # fmt: skip
+    )
 
 
 def _pairs(folder: Path, *notes: Note) -> NotePairs:
@@ -71,9 +77,10 @@ def test_no_table_of_recorded_instruments_pairs_a_recording_with_itself(fonts: N
     rng = np.random.default_rng(0)
     comparable = comparable_pairs(fonts, recorded=True)
     tables = [
-        part for interval, part in draw_by_interval(rng, split, comparable, 20)
+        part
+        for interval, part in draw_by_interval(rng, split, comparable, 20)
         if interval is not SAME_NOTE
-    ]  # fmt: skip
+    ]
     tables += [draw_pairs(rng, fonts, 200)]
     tables += draw_of_families(rng, split, comparable, 40, (12, 24), 2).values()
     for found in tables:

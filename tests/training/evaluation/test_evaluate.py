@@ -20,9 +20,18 @@ from training.evaluation.quality import Quality
 from training.evaluation.workbench import Workbench
 
 FEW = EvaluateConfig(
-    pairs_per_bin=1, family_pairs=2, pairs=6, fitted_sources=2, fit_steps=1, pitch_sources=2,
-    tuning_notes=4, vocoder_notes=3, probed_presets=3, root_notes=8, neighbour_instruments=1,
-)  # fmt: skip
+    pairs_per_bin=1,
+    family_pairs=2,
+    pairs=6,
+    fitted_sources=2,
+    fit_steps=1,
+    pitch_sources=2,
+    tuning_notes=4,
+    vocoder_notes=3,
+    probed_presets=3,
+    root_notes=8,
+    neighbour_instruments=1,
+)
 
 
 def test_all_tables_are_printed_and_kept(
