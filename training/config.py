@@ -29,7 +29,7 @@ from training.discriminator import DiscriminatorConfig
 from training.evaluation.config import EvaluateConfig
 from training.pitch_judge import PitchJudgeConfig
 from training.root_note import RootNoteConfig
-from training.stages.features import FeaturesConfig
+from training.stages.features import FeaturesStageConfig
 from training.stages.generator import GeneratorStageConfig
 from training.stages.hypernetwork import HypernetworkStageConfig
 from training.stages.judge import JudgeStageConfig
@@ -87,7 +87,7 @@ class RunConfig:
     model: ModelConfig = ModelConfig()
     pairs: PairConfig = PairConfig()
     augment: AugmentConfig = AugmentConfig()
-    features: FeaturesConfig = FeaturesConfig()
+    features: FeaturesStageConfig = FeaturesStageConfig()
     generator: GeneratorStageConfig = GeneratorStageConfig()
     hypernetwork: HypernetworkStageConfig = HypernetworkStageConfig()
     adversarial: HypernetworkStageConfig = HypernetworkStageConfig()

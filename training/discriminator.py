@@ -1,7 +1,8 @@
-"""Projection discriminator D(x, p, h): is this the mel of that pitch and timbre?
+"""Projection discriminator D(x, p, h): is this the mel of that pitch and timbre? And what it minimises.
 
 Papers: StyleGAN2 residual discriminator (arXiv 1912.04958) with the projection of Miyato and
-Koyama (arXiv 1802.05637) on instance features, as GANStrument (arXiv 2211.05385, section 2.3).
+Koyama (arXiv 1802.05637) on instance features, as GANStrument (arXiv 2211.05385, section 2.3);
+non-saturating logistic loss with lazy R1 (StyleGAN2, section 4.1).
 
 Shape legend: B batch, M mel bands, C cells of time (core/nn/time_grid.py), H feature width.
 """
@@ -21,6 +22,14 @@ from core.mel import MelConfig
 from core.nn.layers import Conv2dLayer, FullyConnectedLayer
 from core.nn.ops import check_shape
 from core.nn.pitch_layout import LAYOUT_CHANNELS, PitchLayout
+from training import losses
+from training.data.dataset import NoteBatch
+from training.stage import Objective, Stage, StageConfig, plain_module
+
+NAME = "discriminator"
+"""What the stages that train D call it."""
+GRADIENT_CLIP = 10.0
+"""Largest gradient norm of D."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,3 +105,70 @@ class Discriminator(nn.Module):
             embedded = self.condition(condition).float()
             logits = logits + (embedded * x.float()).sum(dim=1) / math.sqrt(x.shape[1])
         return logits
+
+
+def add_discriminator(
+    stage: Stage[StageConfig], discriminator: Discriminator, learning_rate: float
+) -> None:
+    """Have a stage train D."""
+    optimizer = torch.optim.Adam(discriminator.parameters(), learning_rate, (0.5, 0.99))
+    stage.add(NAME, discriminator, optimizer, GRADIENT_CLIP)
+
+
+def fooling_loss(
+    stage: Stage[StageConfig], rendered: Tensor, target: NoteBatch, h: Tensor
+) -> Tensor:
+    """How well rendered mels fool D, a scalar; its gradient reaches the mels alone.
+
+    Args:
+        stage: The stage that trains D.
+        rendered: Rendered mels in cells of time, [B, 1, M, C].
+        target: True notes, for their pitches and velocities.
+        h: Timbre features, [B, H].
+    """
+    with stage.frozen(NAME) as discriminator:
+        logits = discriminator(rendered, target.midi_pitch, target.velocity, h)
+    return losses.generator_logistic(logits)
+
+
+def discriminator_objective(
+    stage: Stage[StageConfig],
+    step: int,
+    target: NoteBatch,
+    true: Tensor,
+    rendered: Tensor,
+    h: Tensor,
+    *,
+    r1_weight: float,
+    r1_every: int,
+) -> Objective:
+    """What D minimises: it tells true mels from rendered ones, with lazy R1.
+
+    Args:
+        stage: The stage that trains D.
+        step: Steps of D done before.
+        target: True notes, for their pitches and velocities.
+        true: Mels of the true notes in cells of time, [B, M, C].
+        rendered: Rendered mels, [B, 1, M, C].
+        h: Timbre features, [B, H].
+        r1_weight: γ.
+        r1_every: Steps of D between penalties; the penalty is scaled by it.
+    """
+    discriminator, h = stage.networks[NAME], h.detach()
+    real = true[:, None].detach()
+    real_logits = discriminator(real, target.midi_pitch, target.velocity, h)
+    fake_logits = discriminator(rendered.detach(), target.midi_pitch, target.velocity, h)
+    loss = losses.discriminator_logistic(real_logits, fake_logits)
+    terms = {"told_apart": loss}
+    if step % r1_every == 0:
+        # In full precision and outside Fabric's wrapper, which forbids a gradient of gradients;
+        # the one backward that follows still reaches the wrapper's parameters.
+        real = real.clone().requires_grad_(True)
+        with torch.autocast(real.device.type, enabled=False):
+            logits = plain_module(discriminator)(
+                real, target.midi_pitch, target.velocity, h.float()
+            )
+            penalty = losses.r1_penalty(logits, real)
+        loss = loss + penalty * (0.5 * r1_weight * r1_every)
+        terms["r1"] = penalty
+    return Objective(loss=loss, moves=(NAME,), terms=terms)

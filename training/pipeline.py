@@ -31,6 +31,7 @@ from training.corpus.splits import Split
 from training.data.dataset import CorpusSplit
 from training.data.pairs import NotePairs, PairConfig, pair_shares
 from training.discriminator import Discriminator
+from training.errors import TrainingError
 from training.evaluation.evaluate import evaluate
 from training.evaluation.sheet import draw_spectrogram_sheet
 from training.evaluation.tables import Table, publish_tables
@@ -38,12 +39,13 @@ from training.evaluation.workbench import Workbench, open_workbench
 from training.pitch_judge import PitchJudge
 from training.root_note import fit_root_note
 from training.run_dir import RunDir
+from training.stage import Stage, StageConfig
 from training.stages.features import FeaturesStage
 from training.stages.generator import GeneratorStage
 from training.stages.hypernetwork import HypernetworkStage, HypernetworkStageConfig
 from training.stages.judge import JudgeStage
 from training.stages.vocoder import VocoderStage
-from training.trainer import LoopConfig, Stage, TrainingError, train
+from training.trainer import LoopConfig, Trainer
 
 TRAINED_STAGES = ("features", "generator", "hypernetwork", "adversarial", "vocoder", "judge")
 """Stages with networks to train, in the order a full run takes them."""
@@ -153,10 +155,8 @@ def run_stage(
         CorpusError: There is no corpus.
     """
     fabric = make_fabric(config)
-    stage, steps, halflife = build_stage(name, fabric, config, run_dir)
+    stage = build_stage(name, fabric, config, run_dir)
     loop = LoopConfig(
-        steps=steps,
-        ema_halflife_steps=halflife,
         seed=config.seed,
         checkpoint_every_s=config.checkpoint_every_s,
         validate_every=config.validate_every,
@@ -165,12 +165,10 @@ def run_stage(
     )
     with RunDir((out or run_dir) / name, is_writer=fabric.is_global_zero) as run:
         run.write_config(to_toml(config))
-        return train(stage, fabric, run, loop, resume=resume)
+        return Trainer(stage, fabric, run, loop).train(resume=resume)
 
 
-def build_stage(
-    name: str, fabric: Fabric, config: RunConfig, run_dir: Path
-) -> tuple[Stage, int, float]:
+def build_stage(name: str, fabric: Fabric, config: RunConfig, run_dir: Path) -> Stage[StageConfig]:
     """A stage that is ready to step.
 
     Args:
@@ -180,7 +178,7 @@ def build_stage(
         run_dir: The run's folder, where the stages before left their weights.
 
     Returns:
-        The stage, its steps in all, and the half-life of its averaged weights in steps.
+        The stage.
 
     Raises:
         TrainingError: An earlier stage is missing.
@@ -193,7 +191,7 @@ def build_stage(
     return _BUILDERS[name](fabric, networks, train_split, validation_split, config, run_dir)
 
 
-_Built = tuple[Stage, int, float]
+_Built = Stage[StageConfig]
 _Builder = Callable[[Fabric, Networks, CorpusSplit, CorpusSplit, RunConfig, Path], _Built]
 
 
@@ -203,11 +201,10 @@ def _features(
 ) -> _Built:  # fmt: skip
     del run_dir
     recipe = config.features
-    stage = FeaturesStage(
+    return FeaturesStage(
         fabric, networks.features, NotePairs(train_split, config.pairs),
         NotePairs(validation, config.pairs), recipe, config.augment,
     )  # fmt: skip
-    return stage, recipe.steps, recipe.ema_halflife_steps
 
 
 def _generator(
@@ -220,12 +217,11 @@ def _generator(
     else:
         networks.load(run_dir, "features", stages=("features",))
     recipe = config.generator
-    stage = GeneratorStage(
+    return GeneratorStage(
         fabric, networks.features, networks.generator, networks.discriminator,
         NotePairs(train_split, config.pairs), NotePairs(validation, config.pairs), recipe,
         config.augment,
     )  # fmt: skip
-    return stage, recipe.steps, recipe.ema_halflife_steps
 
 
 def _hypernetwork(
@@ -255,12 +251,11 @@ def _refinement(
     networks.load(run_dir, "generator")
     if recipe.adversarial_weight > 0.0:
         networks.load(run_dir, "discriminator", stages=("generator",))
-    stage = HypernetworkStage(
+    return HypernetworkStage(
         fabric, networks.features, networks.generator, networks.hypernetwork,
         networks.discriminator, NotePairs(train_split, config.pairs),
         NotePairs(validation, config.pairs), recipe, config.augment,
     )  # fmt: skip
-    return stage, recipe.steps, recipe.ema_halflife_steps
 
 
 def _vocoder(
@@ -269,8 +264,7 @@ def _vocoder(
 ) -> _Built:  # fmt: skip
     del run_dir
     recipe = config.vocoder
-    stage = VocoderStage(fabric, networks.vocoder, train_split, validation, recipe)
-    return stage, recipe.steps, recipe.ema_halflife_steps
+    return VocoderStage(fabric, networks.vocoder, train_split, validation, recipe)
 
 
 def _judge(
@@ -279,8 +273,7 @@ def _judge(
 ) -> _Built:  # fmt: skip
     del run_dir
     recipe = config.judge
-    stage = JudgeStage(fabric, networks.judge, train_split, validation, recipe)
-    return stage, recipe.steps, recipe.ema_halflife_steps
+    return JudgeStage(fabric, networks.judge, train_split, validation, recipe)
 
 
 _BUILDERS: dict[str, _Builder] = {

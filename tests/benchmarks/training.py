@@ -25,8 +25,9 @@ from core.inference.memory import keep_freed_memory
 from training import pipeline
 from training.__main__ import ALL_MEMORY, DEFAULT_CONFIG
 from training.config import RunConfig, load_config
-from training.data.dataset import CorpusSplit, step_rng
-from training.trainer import Stage
+from training.data.dataset import CorpusSplit
+from training.run_dir import RunDir
+from training.trainer import LoopConfig, Trainer
 
 WARM_UP_STEPS = 2
 TIMED_STEPS = 5
@@ -49,19 +50,6 @@ class Speed:
     """Operations with their shares of a step, largest first."""
 
 
-def notes_of(name: str, config: RunConfig) -> int:
-    """Notes in a step of a stage."""
-    return {
-        "features": config.features.instruments_per_batch * config.features.notes_per_instrument,
-        "generator": config.generator.batch_size,
-        "hypernetwork": config.hypernetwork.timbres_per_batch
-        * config.hypernetwork.notes_per_timbre,
-        "adversarial": config.adversarial.timbres_per_batch * config.adversarial.notes_per_timbre,
-        "vocoder": config.vocoder.batch_size,
-        "judge": config.judge.batch_size,
-    }[name]
-
-
 def measure(name: str, config: RunConfig, run_dir: Path) -> Speed:
     """Step a stage and look where the time goes.
 
@@ -69,32 +57,35 @@ def measure(name: str, config: RunConfig, run_dir: Path) -> Speed:
         CoreError: There is no corpus.
     """
     fabric = pipeline.make_fabric(config)
-    stage, steps, _ = pipeline.build_stage(name, fabric, config, run_dir)
-    late = steps - 1  # with everything that joins late: discriminators, penalties
-    for step in range(WARM_UP_STEPS):
-        _step(stage, late + step)
+    stage = pipeline.build_stage(name, fabric, config, run_dir)
+    loop = LoopConfig(seed=0, checkpoint_every_s=0.0, validate_every=1, log_every=1)
+    trainer = Trainer(stage, fabric, RunDir(run_dir / name), loop)
+    late = stage.config.steps - 1  # with everything that joins late: discriminators, penalties
+    trainer.step = late
+    for _ in range(WARM_UP_STEPS):
+        trainer.train_step()
+    trainer.step = late
     calls = cProfile.Profile()
     started = time.perf_counter()
     with calls:
-        for step in range(TIMED_STEPS):
-            _step(stage, late + step)
+        for _ in range(TIMED_STEPS):
+            trainer.train_step()
     step_s = (time.perf_counter() - started) / TIMED_STEPS
+    trainer.step = late
     with profile(activities=[ProfilerActivity.CPU]) as profiled:
-        _step(stage, late)
+        trainer.train_step()
     events = sorted(profiled.key_averages(), key=lambda event: -event.self_cpu_time_total)
     total = sum(event.self_cpu_time_total for event in events)
     return Speed(
-        stage=name, notes_per_s=notes_of(name, config) / step_s, step_s=step_s,
+        stage=name,
+        notes_per_s=stage.config.notes_per_step / step_s,
+        step_s=step_s,
         data_share=_reading_s(calls) / TIMED_STEPS / step_s,
         costs=tuple(
             (event.key.removeprefix("aten::"), event.self_cpu_time_total / total)
             for event in events[:COSTS_NAMED]
         ),
-    )  # fmt: skip
-
-
-def _step(stage: Stage, step: int) -> None:
-    stage.train_step(step, step_rng(0, 0, step))
+    )
 
 
 def _reading_s(calls: cProfile.Profile) -> float:

@@ -10,7 +10,8 @@ thousand instruments each is seen too seldom for its prototype alone to teach mu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,11 +28,11 @@ from training.data.dataset import NoteBatch, step_rng
 from training.data.pairs import NotePairs
 from training.pitch_judge import NOTES
 from training.run_dir import RunDir
-from training.trainer import Stage, clip_and_step, cosine_share, set_learning_rates
+from training.stage import Objective, Stage
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class FeaturesConfig:
+class FeaturesStageConfig:
     """Recipe of the stage."""
 
     steps: int = 20000
@@ -54,6 +55,11 @@ class FeaturesConfig:
     """Learning rates end at this share of their start, along a cosine."""
     ema_halflife_steps: float = 300.0
     """Half-life of the averaged weights."""
+
+    @property
+    def notes_per_step(self) -> int:
+        """Notes that features are taken from in a step."""
+        return self.instruments_per_batch * self.notes_per_instrument
 
 
 class TimbreClassifiers(nn.Module):
@@ -81,7 +87,7 @@ class TimbreClassifiers(nn.Module):
         return cosine * self.log_scale.exp(), note_logits
 
 
-class FeaturesStage(Stage):
+class FeaturesStage(Stage[FeaturesStageConfig]):
     """Trains f.
 
     Args:
@@ -99,25 +105,21 @@ class FeaturesStage(Stage):
         features: FeatureExtractor,
         train: NotePairs,
         validation: NotePairs,
-        config: FeaturesConfig,
+        config: FeaturesStageConfig,
         augment: AugmentConfig,
     ) -> None:
-        self.fabric, self.config, self.augment = fabric, config, augment
+        super().__init__(fabric, config)
+        self.augment = augment
         self.train_pairs, self.validation_pairs = train, validation
         self.mel = features.mel
         classifiers = TimbreClassifiers(features.config.h_dim, len(train.split.instruments))
-        modules = {"features": features, "classifiers": classifiers}
-        self.base_rates = dict.fromkeys(modules, config.learning_rate)
-        self.networks, self.optimizers = {}, {}
-        for name, module in modules.items():
-            optimizer = torch.optim.Adam(module.parameters(), config.learning_rate, (0.9, 0.99))
-            self.networks[name], self.optimizers[name] = fabric.setup(module, optimizer)
+        adam = functools.partial(torch.optim.Adam, lr=config.learning_rate, betas=(0.9, 0.99))
+        self.add("features", features, adam(features.parameters()), config.gradient_clip)
+        self.add("classifiers", classifiers, adam(classifiers.parameters()))
 
-    def train_step(self, step: int, rng: np.random.Generator) -> dict[str, Tensor]:
-        """See :meth:`Stage.train_step`."""
+    def objectives(self, step: int, rng: np.random.Generator) -> Iterator[Objective]:
+        """What f and its classifiers minimise together; see :meth:`Stage.objectives`."""
         config = self.config
-        share = cosine_share(step, config.steps, config.fall_to)
-        set_learning_rates(self.optimizers, self.base_rates, share)
         indices = self.train_pairs.draw_notes(
             rng, config.instruments_per_batch, config.notes_per_instrument
         )
@@ -132,20 +134,16 @@ class FeaturesStage(Stage):
         instrument_loss = functional.cross_entropy(instrument_logits, batch.instrument)
         adversary_loss = functional.cross_entropy(note_logits, notes)
         contrast = losses.instrument_contrast(h, batch.instrument, config.temperature)
-        loss = instrument_loss + adversary_loss + config.contrast_weight * contrast
-        self.optimizers["classifiers"].zero_grad(set_to_none=True)
-        clip_and_step(
-            self.fabric, self.networks["features"], self.optimizers["features"], loss,
-            config.gradient_clip,
-        )  # fmt: skip
-        self.optimizers["classifiers"].step()
-        accuracy = (instrument_logits.argmax(dim=1) == batch.instrument).float().mean()
-        return {
-            "instrument": instrument_loss,
-            "accuracy": accuracy,
-            "adversary": adversary_loss,
-            "contrast": contrast,
-        }
+        yield Objective(
+            loss=instrument_loss + adversary_loss + config.contrast_weight * contrast,
+            moves=("features", "classifiers"),
+            terms={
+                "instrument": instrument_loss,
+                "accuracy": (instrument_logits.argmax(dim=1) == batch.instrument).float().mean(),
+                "adversary": adversary_loss,
+                "contrast": contrast,
+            },
+        )
 
     @torch.no_grad()
     def validate(self, networks: Mapping[str, nn.Module]) -> dict[str, float]:

@@ -13,7 +13,7 @@ Shape legend: B batch, M mel bands, F frames, H feature width.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,10 +27,15 @@ from training import losses
 from training.data.augment import AugmentConfig, apply_change, disturb_source, shared_change
 from training.data.dataset import NoteBatch, step_rng
 from training.data.pairs import NotePairs, in_turns
-from training.discriminator import Discriminator
+from training.discriminator import (
+    Discriminator,
+    add_discriminator,
+    discriminator_objective,
+    fooling_loss,
+)
 from training.evaluation.measures import levelled, log_mel_rmse_db
 from training.run_dir import RunDir
-from training.trainer import Stage, clip_and_step, cosine_share, plain_module, set_learning_rates
+from training.stage import Objective, Stage
 
 VALIDATION_BATCH = 16
 PROBE_NOTES = 1024
@@ -89,6 +94,11 @@ class GeneratorStageConfig:
     """Learning rates end at this share of their start, along a cosine."""
     ema_halflife_steps: float = 300.0
     """Half-life of the averaged weights."""
+
+    @property
+    def notes_per_step(self) -> int:
+        """Notes that are rendered in a step."""
+        return self.batch_size
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -190,7 +200,7 @@ class PitchProbe(nn.Module):
         return torch.stack([octaves, octaves.square(), angle.cos(), angle.sin()], dim=1) * scale
 
 
-class GeneratorStage(Stage):
+class GeneratorStage(Stage[GeneratorStageConfig]):
     """Trains G and D, and f with them where the config says so.
 
     Args:
@@ -215,36 +225,29 @@ class GeneratorStage(Stage):
         config: GeneratorStageConfig,
         augment: AugmentConfig,
     ) -> None:
-        self.fabric, self.config, self.augment = fabric, config, augment
+        super().__init__(fabric, config)
+        self.augment = augment
         self.train_pairs, self.validation_pairs = train, validation
         self.unit_db = train.split.mel.db_per_unit
         self.z_dim = generator.config.z_dim
         self.time = generator.time
         fabric.to_device(self.time)
-        self.base_rates = {
-            "generator": config.learning_rate,
-            "discriminator": config.discriminator_learning_rate,
-        }
-        modules: dict[str, nn.Module] = {"generator": generator, "discriminator": discriminator}
+        self._add("generator", generator, config.learning_rate)
+        add_discriminator(self, discriminator, config.discriminator_learning_rate)
         self.trains_features = config.features_learning_rate > 0.0
         if self.trains_features:
-            modules["features"] = features
-            self.base_rates["features"] = config.features_learning_rate
-        self.networks, self.optimizers = {}, {}
-        for name, module in modules.items():
-            optimizer = torch.optim.Adam(module.parameters(), self.base_rates[name], (0.5, 0.99))
-            self.networks[name], self.optimizers[name] = fabric.setup(module, optimizer)
-        if self.trains_features:
-            self.networks["probe"] = fabric.to_device(PitchProbe(features.config.h_dim))
+            self._add("features", features, config.features_learning_rate)
+            self.memories["probe"] = fabric.to_device(PitchProbe(features.config.h_dim))
         else:
-            features.requires_grad_(False)
-            self.networks["features"] = fabric.to_device(features)
+            self.networks["features"] = fabric.to_device(features.requires_grad_(False))
 
-    def train_step(self, step: int, rng: np.random.Generator) -> dict[str, Tensor]:
-        """See :meth:`Stage.train_step`."""
+    def _add(self, name: str, network: nn.Module, learning_rate: float) -> None:
+        optimizer = torch.optim.Adam(network.parameters(), learning_rate, (0.5, 0.99))
+        self.add(name, network, optimizer, self.config.gradient_clip)
+
+    def objectives(self, step: int, rng: np.random.Generator) -> Iterator[Objective]:
+        """What G and f minimise together, then what D does; see :meth:`Stage.objectives`."""
         config = self.config
-        share = cosine_share(step, config.steps, config.fall_to)
-        set_learning_rates(self.optimizers, self.base_rates, share)
         pairs = draw_pairs(
             self.train_pairs, rng, config.batch_size, self.augment, self.fabric.device
         )
@@ -263,36 +266,27 @@ class GeneratorStage(Stage):
             + config.quiet_weight * missed.quiet
             + config.movement_weight * missed.movement
         )
-        reported = {part.name: getattr(missed, part.name) for part in dataclasses.fields(missed)}
-        adversarial = step >= config.adversarial_start and config.adversarial_weight > 0.0
-        if adversarial:
-            logits = frozen_logits(
-                self.fabric, self.networks["discriminator"], cells, target, h.detach()
-            )
-            fooled = losses.generator_logistic(logits)
-            loss = loss + config.adversarial_weight * fooled
-            reported["fooled"] = fooled
+        terms = {part.name: getattr(missed, part.name) for part in dataclasses.fields(missed)}
+        has_adversary = step >= config.adversarial_start and config.adversarial_weight > 0.0
+        if has_adversary:
+            terms["fooled"] = fooling_loss(self, cells, target, h.detach())
+            loss = loss + config.adversarial_weight * terms["fooled"]
         if self.trains_features:
-            read = self.networks["probe"](h, pairs.source.midi_pitch)
-            loss = loss + config.probe_weight * read
-            reported["pitch_read"] = read
-            self.optimizers["features"].zero_grad(set_to_none=True)
-        clip_and_step(
-            self.fabric, self.networks["generator"], self.optimizers["generator"], loss,
-            config.gradient_clip,
-        )  # fmt: skip
-        if self.trains_features:
-            parameters = self.networks["features"].parameters()
-            nn.utils.clip_grad_norm_(parameters, config.gradient_clip)
-            self.optimizers["features"].step()
-        if adversarial and step % config.discriminator_every == 0:
-            reported |= discriminator_step(
-                self.fabric, self.networks["discriminator"], self.optimizers["discriminator"],
-                target, self.time.pool(target.mel), cells.detach(), h.detach(), r1_weight=config.r1_weight,
-                with_r1=step // config.discriminator_every % config.r1_every == 0,
+            terms["pitch_read"] = self.memories["probe"](h, pairs.source.midi_pitch)
+            loss = loss + config.probe_weight * terms["pitch_read"]
+        moves = ("generator", "features") if self.trains_features else ("generator",)
+        yield Objective(loss=loss, moves=moves, terms=terms)
+        if has_adversary and step % config.discriminator_every == 0:
+            yield discriminator_objective(
+                self,
+                step // config.discriminator_every,
+                target,
+                self.time.pool(target.mel),
+                cells,
+                h,
+                r1_weight=config.r1_weight,
                 r1_every=config.r1_every,
-            )  # fmt: skip
-        return reported
+            )
 
     @torch.no_grad()
     def validate(self, networks: Mapping[str, nn.Module]) -> dict[str, float]:
@@ -342,67 +336,6 @@ def mel_distances(rendered: Tensor, true: Tensor, unit_db: float) -> dict[str, f
         "lmd_db": float(np.mean(whole)),
         "movement": float(movement),
     }
-
-
-def frozen_logits(
-    fabric: Fabric, discriminator: nn.Module, rendered: Tensor, target: NoteBatch, h: Tensor
-) -> Tensor:
-    """D's logits on rendered mels with gradients for the mels alone, [B, 1, M, C] to [B]."""
-    judge = plain_module(discriminator).requires_grad_(False)
-    with fabric.autocast():
-        logits: Tensor = judge(rendered, target.midi_pitch, target.velocity, h)
-    judge.requires_grad_(True)
-    return logits
-
-
-def discriminator_step(
-    fabric: Fabric,
-    discriminator: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    target: NoteBatch,
-    true: Tensor,
-    rendered: Tensor,
-    h: Tensor,
-    *,
-    r1_weight: float,
-    with_r1: bool,
-    r1_every: int,
-) -> dict[str, Tensor]:
-    """One step of D on true and rendered mels, with lazy R1.
-
-    Args:
-        fabric: Where.
-        discriminator: D.
-        optimizer: D's.
-        target: True notes, for their pitches and velocities.
-        true: Their mels in cells of time, [B, M, C].
-        rendered: Rendered mels, detached, [B, 1, M, C].
-        h: Timbre features, detached, [B, H].
-        r1_weight: γ.
-        with_r1: Whether this step has the penalty.
-        r1_every: Steps between penalties; the penalty is scaled by it.
-
-    Returns:
-        The losses by name.
-    """
-    real = true[:, None].detach()
-    real_logits = discriminator(real, target.midi_pitch, target.velocity, h)
-    fake_logits = discriminator(rendered, target.midi_pitch, target.velocity, h)
-    loss = losses.discriminator_logistic(real_logits, fake_logits)
-    reported = {"told_apart": loss}
-    if with_r1:
-        # In full precision and outside Fabric's wrapper, which forbids a gradient of gradients;
-        # the one backward below still reaches the wrapper's parameters.
-        real = real.clone().requires_grad_(True)
-        with torch.autocast(real.device.type, enabled=False):
-            logits = plain_module(discriminator)(
-                real, target.midi_pitch, target.velocity, h.float()
-            )
-            penalty = losses.r1_penalty(logits, real)
-        loss = loss + penalty * (0.5 * r1_weight * r1_every)
-        reported["r1"] = penalty
-    clip_and_step(fabric, discriminator, optimizer, loss, limit=10.0)
-    return reported
 
 
 def validation_pairs(

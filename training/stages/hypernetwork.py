@@ -14,7 +14,7 @@ Shape legend: T timbres with K notes each, B = T · K, M mel bands, F frames, H 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,16 +36,19 @@ from training import losses
 from training.data.augment import AugmentConfig, apply_change, disturb_source, shared_change
 from training.data.dataset import NoteBatch
 from training.data.pairs import NotePairs
-from training.discriminator import Discriminator
+from training.discriminator import (
+    Discriminator,
+    add_discriminator,
+    discriminator_objective,
+    fooling_loss,
+)
 from training.run_dir import RunDir
+from training.stage import Objective, Stage, plain_module
 from training.stages.generator import (
     VALIDATION_BATCH,
-    discriminator_step,
-    frozen_logits,
     mel_distances,
     validation_pairs,
 )
-from training.trainer import Stage, clip_and_step, cosine_share, plain_module, set_learning_rates
 
 VALIDATION_TIMBRES = 128
 
@@ -85,6 +88,11 @@ class HypernetworkStageConfig:
     """Learning rates end at this share of their start, along a cosine."""
     ema_halflife_steps: float = 200.0
     """Half-life of the averaged weights."""
+
+    @property
+    def notes_per_step(self) -> int:
+        """Notes that are rendered in a step."""
+        return self.timbres_per_batch * self.notes_per_timbre
 
     def __post_init__(self) -> None:
         if self.carried_weight > 0.0 and self.notes_per_timbre < 2:
@@ -169,7 +177,7 @@ class _Rendered:
     """Of the sources, [B, GATE_COUNT]."""
 
 
-class HypernetworkStage(Stage):
+class HypernetworkStage(Stage[HypernetworkStageConfig]):
     """Trains H, and D with it where the adversarial weight is above 0.
 
     Args:
@@ -196,26 +204,20 @@ class HypernetworkStage(Stage):
         config: HypernetworkStageConfig,
         augment: AugmentConfig,
     ) -> None:
-        self.fabric, self.config, self.augment = fabric, config, augment
+        super().__init__(fabric, config)
+        self.augment = augment
         self.train_pairs, self.validation_pairs = train, validation
         self.features = fabric.to_device(features.requires_grad_(False)).eval()
         self.generator = generator.requires_grad_(False).eval()
         fabric.to_device(self.generator)
-        self.base_rates = {"hypernetwork": config.learning_rate}
-        modules: dict[str, nn.Module] = {"hypernetwork": hypernetwork}
+        optimizer = torch.optim.Adam(hypernetwork.parameters(), config.learning_rate, (0.5, 0.99))
+        self.add("hypernetwork", hypernetwork, optimizer, config.gradient_clip)
         if config.adversarial_weight > 0.0:
-            modules["discriminator"] = discriminator
-            self.base_rates["discriminator"] = config.discriminator_learning_rate
-        self.networks, self.optimizers = {}, {}
-        for name, module in modules.items():
-            optimizer = torch.optim.Adam(module.parameters(), self.base_rates[name], (0.5, 0.99))
-            self.networks[name], self.optimizers[name] = fabric.setup(module, optimizer)
+            add_discriminator(self, discriminator, config.discriminator_learning_rate)
 
-    def train_step(self, step: int, rng: np.random.Generator) -> dict[str, Tensor]:
-        """See :meth:`Stage.train_step`."""
+    def objectives(self, step: int, rng: np.random.Generator) -> Iterator[Objective]:
+        """What H minimises, then what D does where it is trained; see :meth:`Stage.objectives`."""
         config = self.config
-        share = cosine_share(step, config.steps, config.fall_to)
-        set_learning_rates(self.optimizers, self.base_rates, share)
         timbres, notes = config.timbres_per_batch, config.notes_per_timbre
         indices = self.train_pairs.draw_notes(rng, timbres, notes)
         target = self.train_pairs.split.batch(indices).to(self.fabric.device)
@@ -225,9 +227,10 @@ class HypernetworkStage(Stage):
         changed = apply_change(target.mel, change.repeat_interleave(notes, dim=0))
         source = NoteBatch(
             mel=disturb_source(self.augment, mel_config, changed[::notes], chance),
-            midi_pitch=target.midi_pitch[::notes], velocity=target.velocity[::notes],
+            midi_pitch=target.midi_pitch[::notes],
+            velocity=target.velocity[::notes],
             instrument=target.instrument[::notes],
-        )  # fmt: skip
+        )
         with self.fabric.autocast():
             with torch.no_grad():
                 h = self.features(source.mel[:, None])
@@ -242,33 +245,31 @@ class HypernetworkStage(Stage):
             )
             rendered = self.generator.time.expand(cells)
             h_rendered = self.features(rendered)
-        timbre = losses.timbre(h_rendered, h_notes)
-        reported = {"timbre": timbre}
+        terms = {"timbre": losses.timbre(h_rendered, h_notes)}
         if config.carried_weight > 0.0:
-            reported |= self._compare(source, target, changed, rendered, refinement.gates)
+            terms |= self._compare(source, target, changed, rendered, refinement.gates)
         else:
-            reported["squared"] = losses.reconstruction(rendered, changed[:, None])
-        loss = config.timbre_weight * timbre + config.reconstruction_weight * reported["squared"]
+            terms["squared"] = losses.reconstruction(rendered, changed[:, None])
+        loss = (
+            config.timbre_weight * terms["timbre"] + config.reconstruction_weight * terms["squared"]
+        )
         if config.carried_weight > 0.0:
-            loss = loss + config.carried_weight * reported["carried"]
+            loss = loss + config.carried_weight * terms["carried"]
         if config.adversarial_weight > 0.0:
-            logits = frozen_logits(
-                self.fabric, self.networks["discriminator"], cells, target, h_notes
+            terms["fooled"] = fooling_loss(self, cells, target, h_notes)
+            loss = loss + config.adversarial_weight * terms["fooled"]
+        yield Objective(loss=loss, moves=("hypernetwork",), terms=terms)
+        if config.adversarial_weight > 0.0:
+            yield discriminator_objective(
+                self,
+                step,
+                target,
+                self.generator.time.pool(changed),
+                cells,
+                h_notes,
+                r1_weight=config.r1_weight,
+                r1_every=config.r1_every,
             )
-            fooled = losses.generator_logistic(logits)
-            loss = loss + config.adversarial_weight * fooled
-            reported["fooled"] = fooled
-        clip_and_step(
-            self.fabric, self.networks["hypernetwork"], self.optimizers["hypernetwork"], loss,
-            config.gradient_clip,
-        )  # fmt: skip
-        if config.adversarial_weight > 0.0:
-            reported |= discriminator_step(
-                self.fabric, self.networks["discriminator"], self.optimizers["discriminator"],
-                target, self.generator.time.pool(changed), cells.detach(), h_notes, r1_weight=config.r1_weight,
-                with_r1=step % config.r1_every == 0, r1_every=config.r1_every,
-            )  # fmt: skip
-        return reported
 
     def _compare(
         self, source: NoteBatch, target: NoteBatch, true: Tensor, rendered: Tensor, gates: Tensor

@@ -5,7 +5,7 @@ Shape legend: B batch, T samples, L log-frequency bins, N frames.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from torch.nn import functional
 from training.data.dataset import CorpusSplit, step_rng
 from training.pitch_judge import BINS_PER_NOTE, FLOOR_DB, PitchJudge
 from training.run_dir import RunDir
-from training.trainer import Stage, clip_and_step, cosine_share, set_learning_rates
+from training.stage import Objective, Stage
 
 VALIDATION_NOTES = 512
 
@@ -47,8 +47,13 @@ class JudgeStageConfig:
     change_probability: float = 0.5
     """Share of sounds with each of these changes."""
 
+    @property
+    def notes_per_step(self) -> int:
+        """Notes that are named in a step."""
+        return self.batch_size
 
-class JudgeStage(Stage):
+
+class JudgeStage(Stage[JudgeStageConfig]):
     """Trains the judge to name the note of true sounds.
 
     Args:
@@ -67,19 +72,16 @@ class JudgeStage(Stage):
         validation: CorpusSplit,
         config: JudgeStageConfig,
     ) -> None:
-        self.fabric, self.config = fabric, config
+        super().__init__(fabric, config)
         self.train_split, self.validation_split = train, validation
         self.spectrum = fabric.to_device(judge.spectrum)
         optimizer = torch.optim.Adam(judge.parameters(), config.learning_rate, (0.9, 0.99))
-        self.base_rates = {"judge": config.learning_rate}
-        network, optimizer = fabric.setup(judge, optimizer)
-        self.networks, self.optimizers = {"judge": network}, {"judge": optimizer}
+        self.add("judge", judge, optimizer, config.gradient_clip)
 
-    def train_step(self, step: int, rng: np.random.Generator) -> dict[str, Tensor]:
-        """See :meth:`Stage.train_step`."""
+    def objectives(self, step: int, rng: np.random.Generator) -> Iterator[Objective]:
+        """What the judge minimises; see :meth:`Stage.objectives`."""
+        del step
         config = self.config
-        share = cosine_share(step, config.steps, config.fall_to)
-        set_learning_rates(self.optimizers, self.base_rates, share)
         indices = self.train_split.draw(rng, config.batch_size, 1)
         audio = self.train_split.audio(indices).to(self.fabric.device)
         chance = torch.Generator().manual_seed(int(rng.integers(2**62)))
@@ -88,14 +90,8 @@ class JudgeStage(Stage):
         notes = pitch.round().long().to(self.fabric.device)
         logits = self.networks["judge"](levels)
         loss = functional.cross_entropy(logits, notes)
-        clip_and_step(
-            self.fabric,
-            self.networks["judge"],
-            self.optimizers["judge"],
-            loss,
-            config.gradient_clip,
-        )
-        return {"loss": loss, "accuracy": (logits.argmax(dim=1) == notes).float().mean()}
+        accuracy = (logits.argmax(dim=1) == notes).float().mean()
+        yield Objective(loss=loss, moves=("judge",), terms={"loss": loss, "accuracy": accuracy})
 
     @torch.no_grad()
     def validate(self, networks: Mapping[str, nn.Module]) -> dict[str, float]:

@@ -9,7 +9,7 @@ Shape legend: B batch, M mel bands, F frames, T samples.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +24,7 @@ from core.vocoder import Vocoder
 from training import losses
 from training.data.dataset import CorpusSplit, step_rng
 from training.run_dir import RunDir
-from training.trainer import Stage, clip_and_step, cosine_share, plain_module, set_learning_rates
+from training.stage import Objective, Stage
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,6 +65,11 @@ class VocoderStageConfig:
     """Learning rates end at this share of their start, along a cosine."""
     ema_halflife_steps: float = 200.0
     """Half-life of the averaged weights."""
+
+    @property
+    def notes_per_step(self) -> int:
+        """Crops of notes that are rendered in a step."""
+        return self.batch_size
 
 
 class SpectrogramDiscriminator(nn.Module):
@@ -122,7 +127,7 @@ class VocoderDiscriminator(nn.Module):
         return scores, activations
 
 
-class VocoderStage(Stage):
+class VocoderStage(Stage[VocoderStageConfig]):
     """Trains the vocoder.
 
     Args:
@@ -141,27 +146,27 @@ class VocoderStage(Stage):
         validation: CorpusSplit,
         config: VocoderStageConfig,
     ) -> None:
-        self.fabric, self.config = fabric, config
+        super().__init__(fabric, config)
         self.train_split, self.validation_split = train, validation
         self.mel_config = vocoder.mel
         self.mel = fabric.to_device(MelSpectrogram(vocoder.mel))
-        self.base_rates = {"vocoder": config.learning_rate}
-        modules: dict[str, nn.Module] = {"vocoder": vocoder}
+        self._add("vocoder", vocoder, config.learning_rate)
         if config.adversarial_start < config.steps and config.adversarial_weight > 0.0:
-            modules["discriminator"] = VocoderDiscriminator(config.fft_sizes)
-            self.base_rates["discriminator"] = config.discriminator_learning_rate
-        self.networks, self.optimizers = {}, {}
-        for name, module in modules.items():
-            optimizer = torch.optim.AdamW(
-                module.parameters(), self.base_rates[name], (0.8, 0.99), weight_decay=1e-3
-            )
-            self.networks[name], self.optimizers[name] = fabric.setup(module, optimizer)
+            discriminator = VocoderDiscriminator(config.fft_sizes)
+            self._add("discriminator", discriminator, config.discriminator_learning_rate)
 
-    def train_step(self, step: int, rng: np.random.Generator) -> dict[str, Tensor]:
-        """See :meth:`Stage.train_step`."""
+    def _add(self, name: str, network: nn.Module, learning_rate: float) -> None:
+        optimizer = torch.optim.AdamW(
+            network.parameters(), learning_rate, (0.8, 0.99), weight_decay=1e-3
+        )
+        self.add(name, network, optimizer, self.config.gradient_clip)
+
+    def objectives(self, step: int, rng: np.random.Generator) -> Iterator[Objective]:
+        """What the discriminators minimise, once they have joined, then what the vocoder does.
+
+        See :meth:`Stage.objectives`. The vocoder is measured by discriminators that have just moved.
+        """
         config = self.config
-        share = cosine_share(step, config.steps, config.fall_to)
-        set_learning_rates(self.optimizers, self.base_rates, share)
         audio, mel, midi_pitch, start = self._crops(rng)
         noise = torch.randn_like(audio)
         rendered = self.networks["vocoder"](mel, midi_pitch, noise, start)
@@ -171,31 +176,30 @@ class VocoderStage(Stage):
         with torch.autocast(self.fabric.device.type, enabled=False):
             mel_distance = (self.mel(ours.float()) - self.mel(true)).abs().mean()
         loss = config.stft_weight * (convergence + log_distance) + config.mel_weight * mel_distance
-        reported = {"convergence": convergence, "log_stft": log_distance, "mel": mel_distance}
-        adversarial = "discriminator" in self.networks and step >= config.adversarial_start
-        if adversarial:
-            judge = self.networks["discriminator"]
-            real_scores, _ = judge(true)
-            fake_scores, _ = judge(ours.detach())
-            told_apart = losses.least_squares_discriminator(real_scores, fake_scores)
-            clip_and_step(
-                self.fabric, judge, self.optimizers["discriminator"], told_apart,
-                config.gradient_clip,
-            )  # fmt: skip
-            frozen = plain_module(judge).requires_grad_(False)
-            with self.fabric.autocast():
-                _, real_activations = frozen(true)
-                fake_scores, fake_activations = frozen(ours)
-            frozen.requires_grad_(True)
-            fooled = losses.least_squares_generator(fake_scores)
-            matching = losses.feature_matching(real_activations, fake_activations)
-            loss = loss + config.adversarial_weight * fooled + config.matching_weight * matching
-            reported |= {"fooled": fooled, "matching": matching, "told_apart": told_apart}
-        clip_and_step(
-            self.fabric, self.networks["vocoder"], self.optimizers["vocoder"], loss,
-            config.gradient_clip,
-        )  # fmt: skip
-        return reported
+        terms = {"convergence": convergence, "log_stft": log_distance, "mel": mel_distance}
+        if "discriminator" in self.networks and step >= config.adversarial_start:
+            yield self._told_apart(ours, true)
+            with self.frozen("discriminator") as discriminator:
+                _, real_activations = discriminator(true)
+                fake_scores, fake_activations = discriminator(ours)
+            terms["fooled"] = losses.least_squares_generator(fake_scores)
+            terms["matching"] = losses.feature_matching(real_activations, fake_activations)
+            loss = (
+                loss
+                + config.adversarial_weight * terms["fooled"]
+                + config.matching_weight * terms["matching"]
+            )
+        yield Objective(loss=loss, moves=("vocoder",), terms=terms)
+
+    def _told_apart(self, ours: Tensor, true: Tensor) -> Objective:
+        """What the discriminators minimise, from rendered and true waveforms [B, T]."""
+        discriminator = self.networks["discriminator"]
+        real_scores, _ = discriminator(true)
+        fake_scores, _ = discriminator(ours.detach())
+        loss = losses.least_squares_discriminator(real_scores, fake_scores)
+        return Objective(
+            loss=loss, moves=("discriminator",), terms={"told_apart": loss}, steps_first=True
+        )
 
     def _crops(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Crops of audio and mel at the same frames, pitches, and the crops' first samples."""

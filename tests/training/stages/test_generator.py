@@ -10,8 +10,8 @@ import torch
 from core.checkpoint import load_checkpoint, named_tensors, save_checkpoint
 from training import pipeline
 from training.config import RunConfig
+from training.errors import TrainingError
 from training.stages.generator import PROBE_NOTES, PitchProbe
-from training.trainer import TrainingError
 
 H_DIM = 24
 
@@ -122,3 +122,22 @@ def test_every_weight_of_the_loss_moves_the_networks(
         results.append(run(dataclasses.replace(debug_config, generator=each), folder))
     name = "features.head.weight" if weight == "probe_weight" else "generator.synthesis.constant"
     assert not torch.equal(results[0][name], results[1][name])
+
+
+def test_a_resumed_run_remembers_what_the_probe_has_heard(
+    debug_config: RunConfig, tmp_path: Path
+) -> None:
+    networks = pipeline.Networks(debug_config.model, seed=3)
+    save_checkpoint(
+        tmp_path / "features" / "weights.safetensors",
+        named_tensors({"features": networks.features}, torch.float32),
+        {"kind": "weights"},
+    )
+    recipe = dataclasses.replace(debug_config.generator, batch_size=4, adversarial_weight=0.0)
+    config = dataclasses.replace(debug_config, generator=recipe)
+    for heard in (4, 8, 12):
+        pipeline.run_stage("generator", config, tmp_path, minutes=1e-6, resume=heard > 4)
+        state = load_checkpoint(tmp_path / "generator" / "state.safetensors")
+        assert int(state.tensors["probe.seen"]) == heard
+        filled = state.tensors["probe.h_memory"].abs().sum(dim=1) > 0.0
+        assert filled.nonzero().flatten().tolist() == list(range(heard))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import shutil
@@ -19,14 +20,16 @@ from training import pipeline
 from training.config import RunConfig, load_config, to_toml
 from training.corpus.splits import Split
 from training.data.dataset import CorpusSplit
-from training.trainer import TrainingError
+from training.errors import TrainingError
+from training.run_dir import RunDir
+from training.trainer import LoopConfig, Trainer
 
 ROOT = Path(__file__).resolve().parents[3]
 SHORT: dict[str, dict[str, Any]] = {
     "features": {"steps": 2},
     "generator": {"steps": 3, "adversarial_start": 1, "r1_every": 2, "batch_size": 4},
     "hypernetwork": {"steps": 2, "timbres_per_batch": 2},
-    "adversarial": {"steps": 2, "timbres_per_batch": 2},
+    "adversarial": {"steps": 2, "r1_every": 2, "timbres_per_batch": 2},
     "vocoder": {"steps": 3, "adversarial_start": 1, "batch_size": 2},
     "judge": {"steps": 2, "batch_size": 4},
 }
@@ -80,27 +83,62 @@ def test_a_stage_leaves_finite_losses_measures_and_weights(finished_run: Path, s
 
 
 @pytest.mark.parametrize("stage", pipeline.TRAINED_STAGES)
-def test_a_resumed_stage_follows_the_uninterrupted_one(
+def test_a_stage_resumed_after_every_step_ends_as_the_uninterrupted_one(
     finished_run: Path, tiny_corpus: Path, tmp_path: Path, stage: str
 ) -> None:
     config = _config(tiny_corpus)
     for earlier in pipeline.TRAINED_STAGES:
         if earlier != stage:
             (tmp_path / earlier).symlink_to(finished_run / earlier)
-    # The learning rate falls along the planned steps, so the plan stays and time ends the first part.
-    interrupted = dataclasses.replace(config, checkpoint_every_s=0.0)
-    pipeline.run_stage(stage, interrupted, tmp_path, minutes=1e-6, resume=False)
-    pipeline.run_stage(stage, config, tmp_path, minutes=None, resume=True)
-    plain = {"time", "seconds"}
+    # Learning rates fall along the planned steps, so the plan stays and time ends each part.
+    steps = SHORT[stage]["steps"]
+    for done in range(steps):
+        pipeline.run_stage(stage, config, tmp_path, minutes=1e-6, resume=done > 0)
 
     def curve(folder: Path) -> list[dict[str, float]]:
         return [
-            {key: value for key, value in line.items() if key not in plain}
+            {key: value for key, value in line.items() if key not in ("time", "seconds")}
             for line in _stats(folder, stage)
             if "seconds" in line
         ]
 
     assert curve(tmp_path) == curve(finished_run)
+    parts, whole = (
+        load_checkpoint(folder / stage / "state.safetensors", kind="state")
+        for folder in (tmp_path, finished_run)
+    )
+    assert parts.header == whole.header  # with learning rates
+    assert parts.tensors.keys() == whole.tensors.keys()
+    for name, tensor in whole.tensors.items():
+        assert torch.equal(parts.tensors[name], tensor), name
+    for network in whole.header["optimizers"]:
+        for kind in (network, f"average.{network}", f"optimizer.{network}"):
+            assert any(name.startswith(f"{kind}.") for name in whole.tensors), kind
+
+
+@pytest.mark.parametrize("stage", pipeline.TRAINED_STAGES)
+def test_a_gradient_that_is_not_finite_leaves_every_network_as_it_was(
+    finished_run: Path, tiny_corpus: Path, tmp_path: Path, stage: str
+) -> None:
+    config = _config(tiny_corpus)
+    fabric = pipeline.make_fabric(config)
+    for poisoned in load_checkpoint(finished_run / stage / "state.safetensors").header[
+        "optimizers"
+    ]:
+        built = pipeline.build_stage(stage, fabric, config, finished_run)
+        loop = LoopConfig(seed=0, checkpoint_every_s=1e9, validate_every=1000, log_every=1)
+        trainer = Trainer(built, fabric, RunDir(tmp_path), loop)
+        trainer.step = SHORT[stage]["steps"] - 1  # with everything that joins late
+        before = copy.deepcopy(
+            {name: network.state_dict() for name, network in built.networks.items()}
+        )
+        trained = [p for p in built.networks[poisoned].parameters() if p.requires_grad]
+        trained[-1].register_hook(lambda gradient: gradient * float("nan"))
+        with pytest.raises(TrainingError, match=f"gradient of '{poisoned}' is not finite"):
+            trainer.train_step()
+        for name, network in built.networks.items():
+            for key, value in network.state_dict().items():
+                assert torch.equal(value, before[name][key]), (poisoned, name, key)
 
 
 def test_the_bundle_of_a_run_opens_and_holds_what_was_trained(
