@@ -42,6 +42,7 @@ _TALLEST = 1.1  # full scale leaves a little room above and below
 _SHORTEST_VIEW = 64  # samples that fill the picture at most
 _START, _END = 0, 1
 _PEAKS_PER_PIXEL = 2.0
+_MOST_CURVES = 2  # of more channels the outline is drawn
 
 
 def waveform_envelope(samples: NDArray[np.float32], n_columns: int) -> NDArray[np.float32]:
@@ -206,6 +207,8 @@ class WaveformView(QWidget):
     def set_samples(self, samples: NDArray[np.float32] | None, sample_rate: int) -> None:
         """Show a recording, [T] or [C, T], all of it; None shows nothing."""
         channels = np.zeros((1, 0), np.float32) if samples is None else np.atleast_2d(samples)
+        if len(channels) > _MOST_CURVES:
+            channels = np.stack([channels.max(axis=0), channels.min(axis=0)])
         self._duration_s = channels.shape[1] / sample_rate
         self.set_range(0.0, None)
         for mark in (self._loop, self._onset, self._playhead):
