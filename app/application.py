@@ -23,9 +23,18 @@ from app.audio.midi_input import MidiInput, MidiState, MidiSystem
 from app.audio.output_stream import OutputSettings, StreamState
 from app.audio.player import Player
 from app.audio.portaudio import AudioSystem
+from app.background.gui_thread import GuiThread
+from app.background.render_bridge import RenderBridge
+from app.background.task_runner import TaskRunner
 from app.cli.window import WindowArguments
-from app.dialogs.error_text import describe
-from app.main_window import MainWindow
+from app.error_text import describe
+from app.live.dragged_files import DraggedFiles
+from app.live.importer import Importer
+from app.live.keys import Keys
+from app.live.messages import Messages
+from app.live.midi_performer import MidiPerformer
+from app.live.preview import Preview
+from app.live.source_library import SourceLibrary
 from app.models.audio_store import audio_hash
 from app.models.autosave import Autosave, Recovery, find_recovery
 from app.models.document import Document
@@ -34,18 +43,9 @@ from app.models.session import Session
 from app.models.session_file import SessionContents, load_session
 from app.screenshot import Screenshot
 from app.settings import AppSettings, SettingsError, load_settings, save_settings
+from app.studio import Studio
 from app.theme import DARK, LIGHT, apply_theme
-from app.views.dragged_files import DraggedFiles
-from app.views.importer import Importer
-from app.views.keys import Keys
-from app.views.messages import Messages
-from app.views.midi_performer import MidiPerformer
-from app.views.sound import Sound
-from app.views.source_book import SourceBook
-from app.views.studio import Studio
-from app.workers.gui_thread import GuiThread
-from app.workers.render_bridge import RenderBridge
-from app.workers.task_runner import TaskRunner
+from app.window import MainWindow
 from core.audio.files import read_audio
 from core.errors import CoreError, SessionFileError
 from core.inference.service import RenderService
@@ -114,8 +114,8 @@ class Application(QObject):
             cache_bytes=CACHE_BYTES,
         )
         player = Player(self.stream_changed.emit, audio)
-        book = SourceBook(document, tasks, service, messages, self)
-        sound = Sound(document, book, player, service, bridge, self)
+        book = SourceLibrary(document, tasks, service, messages, self)
+        sound = Preview(document, book, player, service, bridge, self)
 
         def hold(notes: frozenset[int]) -> None:
             service.set_held(notes)

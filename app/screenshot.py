@@ -8,8 +8,8 @@ from PySide6.QtCore import QElapsedTimer, QObject, QTimer
 from PySide6.QtWidgets import QApplication
 
 from app.cli.console import say
-from app.main_window import MainWindow
-from app.views.studio import Studio
+from app.studio import Studio
+from app.window import MainWindow
 from core.inference.service import ServiceState, ServiceStatus
 
 LOOK_MS = 100

@@ -27,11 +27,11 @@ from PySide6.QtWidgets import (
 )
 from typing_extensions import override
 
-from app.dialogs.error_text import describe
+from app.background.export_job import ExportJob, ExportOrder, estimate_bytes, is_cancelled
+from app.error_text import describe
 from app.models.session import MAX_NAME_LENGTH, ExportSettings
 from app.theme import GRID
 from app.widgets.note_names import note_label, parse_note_label
-from app.workers.export_job import ExportJob, ExportOrder, estimate_bytes, is_cancelled
 from core.errors import CoreError
 from core.export.base import FORMATS, entries_of
 from core.instrument import HIGHEST_KEY, MAX_ROUND_ROBINS

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from enum import Enum
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
@@ -21,16 +20,17 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 from typing_extensions import override
 
-from app.theme import Theme, scaled_font, theme_of, translucent
-from app.widgets.key_layout import (
+from app.keyboard import (
     BLACK_NOTES,
     HIGHEST_NOTE,
     LOWEST_NOTE,
     NOTES,
     WHITE_NOTES,
     KeyLayout,
+    KeyState,
     is_black,
 )
+from app.theme import Theme, scaled_font, theme_of, translucent
 from app.widgets.note_names import note_label
 from core.errors import ParameterError
 
@@ -42,14 +42,6 @@ _STATE_HEIGHT = 10.0
 _HANDLE_WIDTH = 8.0
 _MOUSE = "mouse"
 _SPACE = "space"
-
-
-class KeyState(Enum):
-    """How far the recording of a key has come."""
-
-    RENDERED = "rendered"
-    PENDING = "pending"
-    FAILED = "failed"
 
 
 class PianoKeyboard(QWidget):

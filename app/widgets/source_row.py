@@ -38,9 +38,9 @@ from PySide6.QtWidgets import (
 from typing_extensions import override
 
 from app.theme import GRID, scaled_font, theme_of, translucent
+from app.waveform import waveform_polygon
 from app.widgets.note_names import parse_note_label, pitch_label
 from app.widgets.text_popup import TextPopup, check_name
-from app.widgets.waveform_view import waveform_polygon
 from core.errors import ParameterError
 
 CLEAR_PITCH = 0.5

@@ -17,8 +17,8 @@ from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 from typing_extensions import override
 
 from app.theme import GRID, Theme, scaled_font, theme_of, translucent
+from app.timbre_colours import oklab_to_srgb
 from app.widgets.mel_axes import FrequencyAxis, MelScale, NoteAxis, TimeAxis, nearest_note
-from app.widgets.timbre_landscape import oklab_to_srgb
 from core.errors import ParameterError
 
 if TYPE_CHECKING:

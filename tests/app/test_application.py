@@ -16,13 +16,13 @@ from pytestqt.qtbot import QtBot
 from app.application import SAMPLES_FOLDER, read_examples
 from app.cli.console import CliError
 from app.cli.window import has_display, parse_window_arguments
-from app.dialogs.error_text import describe
+from app.error_text import describe
 from app.models.autosave import find_recovery
 from app.models.edits import add_source
 from app.models.session import Session
+from app.panels.message_area import MessageRow
 from app.screenshot import Screenshot
 from app.settings import AppSettings, load_settings
-from app.views.messages import MessageRow
 from core.errors import AudioFileError, DeviceError
 from tests.app.answers import press
 from tests.app.models.sessions import HASHES, leave_behind

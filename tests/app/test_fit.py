@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from pytestqt.qtbot import QtBot
 
+from app.live.keys import KeyOrigin
 from app.models import edits
 from app.models.session import Source
-from app.views.keys import Hand
-from app.views.source_control import FIT_STEPS
+from app.panels.sources import FIT_STEPS
 from core.errors import DeviceError
 from core.inference.request import Timbre
 from tests.app.program import WAIT_MS, MixEngine, Program, write_tone
@@ -126,13 +126,13 @@ def test_held_keys_sound_while_a_source_is_fitted(program: Studio) -> None:
     program.press_fit()
     program.wait_until(lambda: bool(program.engine.fits))
     program.window.sound_panel.refinement.slider.setValue(40)  # all keys are to be rendered anew
-    program.studio.keys.press(Hand.MOUSE, 61, 100)
+    program.studio.keys.press(KeyOrigin.MOUSE, 61, 100)
     assert program.studio.sound.note(61) is None
     program.engine.steps.release(2)
     program.wait_until(lambda: program.studio.sound.note(61) is not None)
     assert program.studio.book.fitting is not None
     assert not program.is_fitted()
-    program.studio.keys.release(Hand.MOUSE, 61)
+    program.studio.keys.release(KeyOrigin.MOUSE, 61)
 
 
 def test_an_opened_session_plays_unfitted_until_it_is_fitted_again(

@@ -12,9 +12,9 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
+from app.live.keys import KeyOrigin
 from app.models import edits
 from app.models.session import ExportSettings
-from app.views.keys import Hand
 from core.audio.files import AudioClip
 from core.inference.request import Timbre, TimbreMix
 from tests.app.program import WAIT_MS, MixEngine, Program, write_tone
@@ -202,10 +202,10 @@ def test_a_source_is_compared_at_the_loudness_of_its_own_keys(program: Program) 
 
     def level() -> float:
         window.output.original.click()
-        program.studio.keys.press(Hand.MOUSE, 48, 100)
+        program.studio.keys.press(KeyOrigin.MOUSE, 48, 100)
         program.listen(0.1)
         heard = float(np.sqrt(np.mean(program.listen() ** 2)))
-        program.studio.keys.release(Hand.MOUSE, 48)
+        program.studio.keys.release(KeyOrigin.MOUSE, 48)
         program.listen(0.5)
         window.output.result.click()
         return heard

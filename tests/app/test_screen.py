@@ -12,9 +12,9 @@ from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from app.live.keys import KeyOrigin
+from app.live.messages import Kind
 from app.models.session import ExportSettings, Session
-from app.views.keys import Hand
-from app.views.messages import Kind
 from core.audio.pitch import midi_to_hz
 from tests.app.program import WAIT_MS, Program, pitch_hz, write_tone
 
@@ -80,8 +80,8 @@ class Screen(Program):
         window.pictures.source_wave.range_changed.emit(0.1, 0.6)
         window.one_instrument.click()
         document.end_gesture()
-        self.studio.keys.press(Hand.MOUSE, 70, 100)
-        self.studio.keys.release(Hand.MOUSE, 70)
+        self.studio.keys.press(KeyOrigin.MOUSE, 70, 100)
+        self.studio.keys.release(KeyOrigin.MOUSE, 70)
         self.settle()
         window.output.original.click()
         window.shelf.root_learn_requested.emit("s2")
@@ -143,7 +143,7 @@ def test_an_opened_session_looks_as_in_a_new_window(
     used.open(other_file)
     assert differing(fresh.look(), used.look()) == []
     assert used.window.windowTitle() == fresh.window.windowTitle()
-    used.studio.keys.press(Hand.MOUSE, 50, 100)  # no source waits for its root
+    used.studio.keys.press(KeyOrigin.MOUSE, 50, 100)  # no source waits for its root
     assert not used.studio.document.is_dirty
     kinds = {message.kind for message in used.window.messages.messages}
     assert kinds <= {Kind.INFO}
@@ -152,8 +152,8 @@ def test_an_opened_session_looks_as_in_a_new_window(
 def test_undoing_everything_brings_the_screen_back(used: Screen, tmp_path: Path) -> None:
     used.fill(tmp_path, low=48, mid=60, high=72)
     used.window.sources.select("s2")
-    used.studio.keys.press(Hand.MOUSE, 70, 100)
-    used.studio.keys.release(Hand.MOUSE, 70)
+    used.studio.keys.press(KeyOrigin.MOUSE, 70, 100)
+    used.studio.keys.release(KeyOrigin.MOUSE, 70)
     used.settle()
     document = used.studio.document
     position, before = document.history.position, used.look()
@@ -186,7 +186,7 @@ def test_a_source_that_undo_takes_away_is_looked_at_and_heard_no_more(
     assert used.studio.sound.chosen is None  # as the shelf shows
     document.go_to(0)
     assert window.output.result.isChecked()
-    used.studio.keys.press(Hand.MOUSE, 60, 100)
+    used.studio.keys.press(KeyOrigin.MOUSE, 60, 100)
     assert np.abs(used.listen()).max() < 1e-3
 
 
@@ -198,11 +198,11 @@ def test_what_is_compared_follows_the_document(used: Screen, tmp_path: Path) -> 
     used.window.output.original.click()
     used.window.shelf.root_changed.emit("s1", 60.0)  # an octave above its note
     used.settle()
-    used.studio.keys.press(Hand.MOUSE, 60, 100)
+    used.studio.keys.press(KeyOrigin.MOUSE, 60, 100)
     assert pitch_hz(used.listen(), 48_000) == pytest.approx(midi_to_hz(48), rel=2e-3)
     document.undo()
     used.settle()
-    used.studio.keys.press(Hand.MOUSE, 60, 100)
+    used.studio.keys.press(KeyOrigin.MOUSE, 60, 100)
     used.listen(0.2)
     assert pitch_hz(used.listen(), 48_000) == pytest.approx(midi_to_hz(60), rel=2e-3)
 

@@ -9,10 +9,16 @@ import pytest
 from tests.helpers.blocking import blocking
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-CORE = sorted(
-    ".".join(path.relative_to(REPOSITORY).with_suffix("").parts).removesuffix(".__init__")
-    for path in (REPOSITORY / "core").rglob("*.py")
-)
+
+
+def modules_in(folder: str) -> list[str]:
+    return sorted(
+        ".".join(path.relative_to(REPOSITORY).with_suffix("").parts).removesuffix(".__init__")
+        for path in (REPOSITORY / folder).rglob("*.py")
+    )
+
+
+CORE = modules_in("core")
 WINDOW_LIBRARIES = ("PySide6", "pyqtgraph", "sounddevice", "rtmidi", "mido")
 
 
@@ -64,10 +70,18 @@ def test_audio_instrument_and_exporters_need_no_torch(package: str) -> None:
     assert result.returncode == 0, result.stderr
 
 
+def test_behind_the_glass_there_is_no_widget() -> None:
+    modules = [*modules_in("app/live"), *modules_in("app/background")]
+    assert "app.live.preview" in modules
+    result = run_python(importing(modules, ("PySide6.QtWidgets", "pyqtgraph")))
+    assert result.returncode == 0, result.stderr
+
+
 def test_the_command_line_starts_without_torch() -> None:
     result = run_python("import sys, app.__main__; sys.exit('torch' in sys.modules)")
     assert result.returncode == 0, result.stderr
 
 
-def test_blocking_a_library_is_noticed() -> None:
-    assert run_python(importing(["numpy"], ("numpy",))).returncode == 1
+@pytest.mark.parametrize("blocked", ["numpy", "numpy.linalg"])
+def test_blocking_a_library_is_noticed(blocked: str) -> None:
+    assert run_python(importing(["numpy"], (blocked,))).returncode == 1

@@ -20,7 +20,7 @@ from app.application import load_engine
 from app.audio.output_stream import OutputSettings, StreamKind, StreamState
 from app.audio.player import Player
 from app.audio.portaudio import BUFFERED_BLOCKS
-from app.workers.render_bridge import looped
+from app.background.render_bridge import looped
 from core.inference.engine import SynthesisEngine
 from core.inference.request import Timbre, TimbreMix
 from core.inference.service import NoteReady, PreviewSettings, RenderService

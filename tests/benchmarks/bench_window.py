@@ -170,7 +170,7 @@ def _work(model: Path | None) -> dict[str, Any]:
 
 def _first_sound_ms(program: Application, audio: object, wait: Wait) -> float:
     """From the drop to the first block that is not silent, the root key being struck at once."""
-    from app.views.keys import Hand
+    from app.live.keys import KeyOrigin
 
     block = np.zeros((2, 256), np.float32)
     sampler = audio.streams[-1].source  # type: ignore[attr-defined]
@@ -182,13 +182,13 @@ def _first_sound_ms(program: Application, audio: object, wait: Wait) -> float:
         hearing = None if compared is None else program.studio.book.hearing(compared)
         if hearing is None:
             return False
-        program.studio.keys.press(Hand.PROGRAM, round(hearing.root_pitch), 100)
+        program.studio.keys.press(KeyOrigin.PROGRAM, round(hearing.root_pitch), 100)
         sampler.render(block)
         return bool(np.abs(block).max() > 1e-4)
 
     wait(sounds)
     taken_ms = 1000 * (time.perf_counter() - begun)
-    program.studio.keys.let_go(Hand.PROGRAM)
+    program.studio.keys.let_go(KeyOrigin.PROGRAM)
     return taken_ms
 
 
@@ -204,9 +204,9 @@ def _export(program: Application, folder: Path, wait: Wait) -> Pause:
 
 
 def _drag(program: Application, wait: Wait) -> Pause:
-    from app.views.keys import Hand
+    from app.live.keys import KeyOrigin
 
-    program.studio.keys.press(Hand.PROGRAM, 60, 100)
+    program.studio.keys.press(KeyOrigin.PROGRAM, 60, 100)
     begun = time.perf_counter()
 
     def is_over() -> bool:
@@ -215,7 +215,7 @@ def _drag(program: Application, wait: Wait) -> Pause:
         return elapsed_s > 3.0
 
     pause = wait(is_over)
-    program.studio.keys.let_go(Hand.PROGRAM)
+    program.studio.keys.let_go(KeyOrigin.PROGRAM)
     return pause
 
 

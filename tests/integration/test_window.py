@@ -17,8 +17,8 @@ from PySide6.QtCore import QPoint, Qt, QTimer
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
+from app.live.messages import Kind
 from app.models.autosave import find_recovery
-from app.views.messages import Kind
 from core.audio.pitch import midi_to_hz
 from tests.app.program import RATE, WAIT_MS, Program, level_at, pitch_hz, write_tone
 
@@ -126,9 +126,9 @@ def test_the_recording_itself_sounds_before_any_note_is_rendered(
 
 
 def _mouse() -> object:
-    from app.views.keys import Hand
+    from app.live.keys import KeyOrigin
 
-    return Hand.MOUSE
+    return KeyOrigin.MOUSE
 
 
 @pytest.mark.parametrize(

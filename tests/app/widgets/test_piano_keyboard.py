@@ -11,9 +11,9 @@ from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
+from app.keyboard import NOTES, WHITE_NOTES, KeyLayout, KeyState, is_black
 from app.theme import DARK
-from app.widgets.key_layout import NOTES, WHITE_NOTES, KeyLayout, is_black
-from app.widgets.piano_keyboard import KeyState, PianoKeyboard
+from app.widgets.piano_keyboard import PianoKeyboard
 from core.errors import ParameterError
 from tests.app.widgets.pointer import click, drag, move, press, release
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from PySide6.QtCore import QPoint, QPointF, QRectF, Qt
+from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
@@ -20,8 +20,6 @@ from app.theme import DARK
 from app.widgets.waveform_view import (
     SHORTEST_RANGE_S,
     WaveformView,
-    waveform_envelope,
-    waveform_polygon,
 )
 from tests.app.widgets.pointer import double_click, drag, wheel
 
@@ -91,30 +89,6 @@ def _shows(pixels: NDArray[np.int64], colour: str, tolerance: int = 12) -> NDArr
     distance = np.abs(pixels - np.array(QColor(colour).getRgb()[:3])).max(axis=2)
     seen: NDArray[np.bool_] = (distance <= tolerance).any(axis=0)
     return seen
-
-
-@given(n_samples=st.integers(1, 400), n_columns=st.integers(1, 120), channels=st.integers(1, 2))
-def test_the_envelope_is_lowest_and_highest_of_each_column(
-    n_samples: int, n_columns: int, channels: int
-) -> None:
-    samples = np.random.default_rng(n_samples).uniform(-1, 1, (channels, n_samples)).astype("f4")
-    envelope = waveform_envelope(samples, n_columns)
-    n_columns = min(n_columns, n_samples)
-    assert envelope.shape == (n_columns, 2)
-    edges = [column * n_samples // n_columns for column in range(n_columns + 1)]
-    for column, (low, high) in enumerate(envelope):
-        part = samples[:, edges[column] : edges[column + 1]]
-        assert (low, high) == (part.min(), part.max())
-
-
-def test_nothing_has_an_empty_envelope() -> None:
-    assert waveform_envelope(np.zeros((2, 0), np.float32), 10).shape == (0, 2)
-
-
-def test_the_outline_stays_in_its_area_even_for_clipped_samples() -> None:
-    envelope = np.array([[-3.0, 2.0], [-0.5, 0.5], [0.0, 0.0]], np.float32)
-    bounds = waveform_polygon(envelope, QRectF(10, 20, 100, 50)).boundingRect()
-    assert bounds == QRectF(10, 20, 100, 50)
 
 
 def test_ends_are_dragged(view: WaveformView, told: list[tuple[float, float] | str]) -> None:

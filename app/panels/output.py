@@ -1,0 +1,173 @@
+"""Level of the output, what is compared, and what can be dragged out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import QMimeData, QPoint, Qt, QUrl, Signal
+from PySide6.QtGui import QDrag, QMouseEvent
+from PySide6.QtWidgets import (
+    QApplication,
+    QButtonGroup,
+    QGridLayout,
+    QHBoxLayout,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+from typing_extensions import override
+
+from app.models.session import MAX_GAIN_DB
+from app.theme import GRID
+from app.widgets.level_meter import LevelMeter
+from app.widgets.parameter_slider import ParameterSlider
+
+LOWEST_GAIN_DB = -36
+
+
+class DragHandle(QPushButton):
+    """A button that is dragged to another program; a click says what it does.
+
+    *Thread:* GUI.
+
+    Args:
+        text: What is dragged.
+        tip: What it does.
+        files: Gives what is dragged now, files that exist; none where there is nothing yet.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        tip: str,
+        files: Callable[[], list[Path]],
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(f"⠿ {text}", parent)
+        self._files = files
+        self._pressed_at: QPoint | None = None
+        self.setToolTip(tip)
+        self.setAccessibleName(f"Drag the {text.lower()} out")
+        self.setCursor(Qt.CursorShape.OpenHandCursor)
+
+    @override
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        self._pressed_at = event.position().toPoint()
+        super().mousePressEvent(event)
+
+    @override
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        if self._pressed_at is None:
+            return
+        moved = (event.position().toPoint() - self._pressed_at).manhattanLength()
+        if moved >= QApplication.startDragDistance():
+            self._pressed_at = None
+            self.setDown(False)
+            mime = self.mime()
+            if mime is not None:
+                drag = QDrag(self)
+                drag.setMimeData(mime)
+                drag.exec(Qt.DropAction.CopyAction)
+
+    @override
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        self._pressed_at = None
+        super().mouseReleaseEvent(event)
+
+    def mime(self) -> QMimeData | None:
+        """What is dragged; None where there is nothing yet."""
+        files = self._files()
+        if not files:
+            return None
+        mime = QMimeData()
+        mime.setUrls([QUrl.fromLocalFile(str(file)) for file in files])
+        return mime
+
+
+class OutputPanel(QWidget):
+    """Gain, meter, A/B and the handles.
+
+    *Signals:*
+        gain_changed(int): dB, while it moves.
+        gain_released()
+        original_chosen(bool): whether the source is to be heard in place of the result.
+
+    *Thread:* GUI.
+
+    Args:
+        note: Gives the file of the note looked at.
+        instrument: Gives the files of the whole instrument.
+    """
+
+    gain_changed = Signal(int)
+    gain_released = Signal()
+    original_chosen = Signal(bool)
+
+    def __init__(
+        self,
+        note: Callable[[], list[Path]],
+        instrument: Callable[[], list[Path]],
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.meter = LevelMeter()
+        self.gain = ParameterSlider(
+            "Output", ("quiet", "loud"), LOWEST_GAIN_DB, round(MAX_GAIN_DB),
+            "Level of what you hear; exports have a level of their own", lambda db: f"{db:+d} dB",
+        )  # fmt: skip
+        self.original = QPushButton("A Source")
+        self.result = QPushButton("B Result")
+        compare = QButtonGroup(self)
+        for button, tip in (
+            (
+                self.original,
+                "Hear the source as a plain sampler plays it, at the same loudness (B)",
+            ),
+            (self.result, "Hear the result (B)"),
+        ):
+            button.setCheckable(True)
+            button.setToolTip(tip)
+            compare.addButton(button)
+        self.result.setChecked(True)
+        self.original.toggled.connect(self.original_chosen)
+        self.gain.value_changed.connect(self.gain_changed)
+        self.gain.released.connect(self.gain_released)
+        self.note_handle = DragHandle(
+            "Note", "Drag the note played last into another program as a WAV file", note
+        )
+        self.instrument_handle = DragHandle(
+            "Instrument",
+            "Drag the whole instrument into another program, in the formats last exported;\n"
+            "click to render it beforehand",
+            instrument,
+        )
+        sides = QHBoxLayout()
+        sides.setSpacing(0)
+        sides.addWidget(self.original)
+        sides.addWidget(self.result)
+        handles = QHBoxLayout()
+        handles.setSpacing(GRID // 2)
+        handles.addWidget(self.note_handle)
+        handles.addWidget(self.instrument_handle)
+        words = QGridLayout()
+        words.setHorizontalSpacing(2 * GRID)
+        words.setVerticalSpacing(GRID)
+        words.addWidget(self.gain, 0, 0, 1, 2)
+        words.addLayout(sides, 1, 0)
+        words.addLayout(handles, 1, 1)
+        column = QVBoxLayout()
+        column.addStretch(1)
+        column.addLayout(words)
+        column.addStretch(1)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(GRID)
+        layout.addLayout(column, 1)
+        layout.addWidget(self.meter)
+        self.setFixedHeight(max(self.meter.minimumSizeHint().height(), column.sizeHint().height()))
+        self.setAccessibleName("Output")
+
+    def toggle_original(self) -> None:
+        """Swap what is heard."""
+        (self.result if self.original.isChecked() else self.original).setChecked(True)
