@@ -15,8 +15,8 @@ from app.cli.work import export, load_engine, read_clips, render
 from app.spectrogram_picture import Panel, draw_panels
 from core.audio.pitch import note_name, parse_notes
 from core.export.files import publish, safe_stem, write_file
-from core.inference.request import RenderRequest, Timbre, TimbreMix
 from core.instrument import Instrument
+from core.sound import RenderRequest, Sound, Timbre, TimbreMix
 
 SAMPLES_FOLDER = Path(__file__).resolve().parents[1] / "resources" / "samples"
 DEMO_SAMPLE = "bell"
@@ -42,7 +42,7 @@ def run(files: Sequence[Path]) -> None:
     with failing_with(1), cancellable() as cancel:
         for timbre in timbres:
             mix = TimbreMix(timbres=(timbre,), weights=(1.0,))
-            request = RenderRequest(mix=mix, notes=parse_notes(DEMO_NOTES))
+            request = RenderRequest(sound=Sound(mix=mix), notes=parse_notes(DEMO_NOTES))
             instrument = render(engine, request, timbre.name, cancel)
             export(instrument, DEMO_FORMATS, DEMO_FOLDER, force=True, cancel=cancel)
             tell(str(write_picture(timbre, instrument, DEMO_FOLDER)))

@@ -39,7 +39,7 @@ from app.live.editor import Editor
 from app.live.keys import KeyOrigin
 from app.live.messages import Answer
 from app.models.pad import audible
-from app.models.session import SNAPSHOT_SLOTS, ExportSettings, Session, SoundSettings
+from app.models.session import SNAPSHOT_SLOTS, Session
 from app.models.session_file import SessionContents
 from app.panels.export import ExportControl
 from app.panels.files import FileControl
@@ -64,6 +64,8 @@ from app.widgets.source_shelf import SourceShelf
 from app.widgets.timbre_pad import TimbrePad
 from core.inference.service import ServiceState, ServiceStatus
 from core.instrument import Envelope
+from core.plan import NoteSpan
+from core.sound import RenderSettings
 
 ValueT = TypeVar("ValueT")
 
@@ -151,7 +153,7 @@ class MainWindow(QMainWindow):
     @property
     def is_settled(self) -> bool:
         """Whether all pictures show what there is."""
-        is_empty = self._studio.sound.settings is None
+        is_empty = self._studio.sound.sound is None
         return self.sources.is_settled and (is_empty or self.pictures.is_current)
 
     def set_settings(self, settings: AppSettings) -> None:
@@ -358,7 +360,7 @@ class MainWindow(QMainWindow):
         self.files.leaving.connect(self._silence)
         self.snapshots.recalling.connect(self.paths.stop)
         self.one_instrument_action.triggered.connect(self._set_one_instrument)
-        self.sound_panel.sound_changed.connect(self._set_sound)
+        self.sound_panel.settings_changed.connect(self._set_sound)
         self.sound_panel.released.connect(end)
         self.envelope.envelope_changed.connect(self._set_envelope)
         self.envelope.envelope_released.connect(end)
@@ -385,15 +387,15 @@ class MainWindow(QMainWindow):
 
     # --- editing ---
 
-    def _set_sound(self, sound: SoundSettings, what: str) -> None:
+    def _set_sound(self, settings: RenderSettings, what: str) -> None:
         def change(session: Session) -> Session:
-            return replace(session, sound=sound)
+            return replace(session, settings=settings)
 
         self._editor.edit(_SOUND_LABELS[what], change, f"sound {what}")
 
     def _set_one_instrument(self, is_on: bool) -> None:
         def change(session: Session) -> Session:
-            return replace(session, sound=replace(session.sound, one_instrument=is_on))
+            return replace(session, one_instrument=is_on)
 
         self._editor.edit("Play as one instrument" if is_on else "Morph on the pad", change)
 
@@ -459,9 +461,12 @@ class MainWindow(QMainWindow):
             self.sources.show_sources()
         if before is None or (before.x, before.y) != (after.x, after.y):
             self.cursor_control.show_cursor()
-        if before is None or before.sound != after.sound:
-            self.sound_panel.set_sound(after.sound)
-        if before is None or (before.sources, before.sound) != (after.sources, after.sound):
+        if before is None or before.settings != after.settings:
+            self.sound_panel.set_settings(after.settings)
+        if before is None or (before.sources, before.one_instrument) != (
+            after.sources,
+            after.one_instrument,
+        ):
             self._show_one_instrument(after)
         if before is None or before.envelope != after.envelope:
             self.envelope.set_envelope(after.envelope)
@@ -470,13 +475,13 @@ class MainWindow(QMainWindow):
         if before is None or before.path != after.path:
             self.cursor_control.show_path()
         if before is None or before.export != after.export:
-            self._show_range(after.export)
-            self.exports.show_plan(after.export)
+            self._show_range(after.export.span)
+            self.exports.show_chosen(after.export)
         self.snapshots.show_snapshots()
         self._show_title()
 
     def _show_one_instrument(self, session: Session) -> None:
-        is_on = session.sound.one_instrument
+        is_on = session.one_instrument
         can_be_used = is_on or len(audible(session.sources)) > 1
         self.one_instrument_action.setChecked(is_on)
         self.one_instrument_action.setEnabled(can_be_used)
@@ -497,10 +502,10 @@ class MainWindow(QMainWindow):
             action.setText(word if label is None else f"{word}: {label}")
             action.setIconText(word.removeprefix("&"))
 
-    def _show_range(self, plan: ExportSettings) -> None:
-        low = min(max(plan.low_note, LOWEST_NOTE), HIGHEST_NOTE)
-        high = min(max(plan.high_note, low), HIGHEST_NOTE)
-        self.piano.set_export_range(low, high, plan.step)
+    def _show_range(self, span: NoteSpan) -> None:
+        low = min(max(span.low, LOWEST_NOTE), HIGHEST_NOTE)
+        high = min(max(span.high, low), HIGHEST_NOTE)
+        self.piano.set_export_range(low, high, span.step)
 
     def _show_service(self, status: ServiceStatus) -> None:
         if status.state is ServiceState.FAILED and self._status.state is not status.state:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import ParameterError
+from core.parameters import check_parameters, parameter
 
 HIGHEST_KEY = 127
 """The last MIDI key; the first is 0."""
@@ -66,28 +67,26 @@ class Loop:
 class Envelope:
     """ADSR: how the level of a key moves while it is held and after it is let go."""
 
-    attack_s: float = 0.0
-    """From silence to full level, seconds, 0–20."""
-    decay_s: float = 0.0
-    """From full level to the sustained one, seconds, 0–20."""
-    sustain: float = 1.0
-    """Level while the key stays down, linear, 0–1."""
-    release_s: float = 0.2
-    """From the level held to silence, seconds, 0.001–20."""
+    attack_s: float = field(
+        default=0.0, metadata=parameter(0.0, 20.0, "s", about="from silence to full level")
+    )
+    """From silence to full level, seconds."""
+    decay_s: float = field(
+        default=0.0,
+        metadata=parameter(0.0, 20.0, "s", about="from full level to the sustained one"),
+    )
+    """From full level to the sustained one, seconds."""
+    sustain: float = field(
+        default=1.0, metadata=parameter(0.0, 1.0, about="level while the key stays down")
+    )
+    """Level while the key stays down, linear."""
+    release_s: float = field(
+        default=0.2, metadata=parameter(0.001, 20.0, "s", about="from the level held to silence")
+    )
+    """From the level held to silence, seconds."""
 
     def __post_init__(self) -> None:
-        for name, least, most in (
-            ("attack_s", 0.0, 20.0),
-            ("decay_s", 0.0, 20.0),
-            ("sustain", 0.0, 1.0),
-            ("release_s", 0.001, 20.0),
-        ):
-            value = getattr(self, name)
-            if not least <= value <= most:
-                label, unit = (name[:-2], " s") if name.endswith("_s") else (name, "")
-                raise ParameterError(
-                    f"{label.capitalize()} {value}{unit} is outside {least:g}-{most:g}{unit}."
-                )
+        check_parameters(self)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -14,11 +14,13 @@ from PySide6.QtCore import QObject, Signal
 
 from app.background.task_runner import TaskRunner
 from app.models.pad import source_weights
-from app.models.session import ExportSettings, Source
+from app.models.session import Source
 from core.errors import ExportError, RenderCancelled
 from core.export.base import check_export, entries_of, export_instrument, openable
-from core.inference.service import Job, PreviewSettings, RenderService
-from core.instrument import Envelope, Instrument, PadInstrument
+from core.inference.service import Job, RenderService
+from core.instrument import Instrument, PadInstrument
+from core.plan import InstrumentPlan, PadGrid
+from core.sound import Sound
 
 if TYPE_CHECKING:
     from core.inference.engine import SynthesisEngine
@@ -38,28 +40,26 @@ class ExportOrder:
     name: str
     """Display name of the instrument."""
     folder: Path
-    settings: PreviewSettings
+    formats: tuple[str, ...]
+    """Names from ``core.export.base.FORMATS``."""
+    sound: Sound
     """What it sounds like."""
-    sources: tuple[Source, ...]
+    plan: InstrumentPlan
+    """What it is made of."""
+    grid: PadGrid | None = None
+    """Points of the pad that are exported; None exports the sound as it is."""
+    sources: tuple[Source, ...] = ()
     """Sources of the mix of a pad, in the order of its timbres."""
-    envelope: Envelope
-    plan: ExportSettings
     is_replacing: bool = False
     """Whether files that exist may be replaced."""
     is_verified: bool = False
     """Whether other samplers open what was written and play its keys."""
 
     @property
-    def is_pad(self) -> bool:
-        """Whether a grid of points over the pad is exported."""
-        return self.plan.pad_columns * self.plan.pad_rows > 1
-
-    @property
     def n_regions(self) -> int:
         """Recordings of the whole export in one format."""
-        points = self.plan.pad_columns * self.plan.pad_rows
-        takes = self.plan.velocity_layers * self.plan.round_robins
-        return len(self.plan.notes) * takes * points
+        points = 1 if self.grid is None else len(self.grid.places)
+        return self.plan.n_regions * points
 
     def weights(self, x: float, y: float) -> list[float]:
         """Weights of the timbres at a place of the pad."""
@@ -107,7 +107,7 @@ class ExportJob(QObject):
         """Begin; what would stop the export later is said at once."""
         order = self._order
         try:
-            check_export(order.name, order.plan.formats, order.folder, force=order.is_replacing)
+            check_export(order.name, order.formats, order.folder, force=order.is_replacing)
         except (ExportError, ValueError) as error:
             self.failed.emit(error)
             return
@@ -130,7 +130,7 @@ class ExportJob(QObject):
             partial(
                 export_instrument,
                 instrument,
-                order.plan.formats,
+                order.formats,
                 order.folder,
                 force=order.is_replacing,
                 progress=self._written,
@@ -170,7 +170,7 @@ class ExportJob(QObject):
     def results(self) -> list[Path]:
         """Files and folders that a person opens."""
         order = self._order
-        entries = dict.fromkeys(openable(order.name, order.plan.formats))
+        entries = dict.fromkeys(openable(order.name, order.formats))
         return [order.folder / entry for entry in entries]
 
 
@@ -193,7 +193,7 @@ def verify(
 
 def top_level(order: ExportOrder) -> list[Path]:
     """Everything that an export puts into its folder: what is dragged to another program."""
-    return [order.folder / entry for entry in entries_of(order.name, order.plan.formats)]
+    return [order.folder / entry for entry in entries_of(order.name, order.formats)]
 
 
 def build(
@@ -208,26 +208,22 @@ def build(
         RenderCancelled: ``cancel`` was set.
         ParameterError: The order cannot be carried out.
     """
-    from core.inference.building import InstrumentPlan, PadGrid, build_instrument, build_pad
+    from core.inference.building import build_instrument, build_pad
 
-    wanted = order.plan
-    plan = InstrumentPlan(
-        notes=wanted.notes,
-        loop=wanted.loop,
-        velocity_layers=wanted.velocity_layers,
-        round_robins=wanted.round_robins,
-        envelope=order.envelope,
-        length_s=wanted.length_s,
-    )
-    if not order.is_pad:
+    if order.grid is None:
         return build_instrument(
-            engine, order.settings, plan, name=order.name, progress=progress, cancel=cancel
+            engine, order.sound, order.plan, name=order.name, progress=progress, cancel=cancel
         )
-    grid = PadGrid(columns=wanted.pad_columns, rows=wanted.pad_rows)
     return build_pad(
-        engine, order.settings, plan, grid, order.weights,
-        name=order.name, progress=progress, cancel=cancel,
-    )  # fmt: skip
+        engine,
+        order.sound,
+        order.plan,
+        order.grid,
+        order.weights,
+        name=order.name,
+        progress=progress,
+        cancel=cancel,
+    )
 
 
 def is_cancelled(error: Exception) -> bool:
@@ -244,6 +240,6 @@ def estimate_bytes(order: ExportOrder, length_s: float, sample_rate: int = 44100
         sample_rate: Hz.
     """
     sharing = {"wav", "sfz", "decentsampler"}  # write the same files
-    formats = set(order.plan.formats)
+    formats = set(order.formats)
     families = len(formats - sharing) + bool(formats & sharing)
     return int(np.ceil(order.n_regions * length_s * sample_rate * 3 * families))

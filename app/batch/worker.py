@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,20 +17,21 @@ from typing import TYPE_CHECKING
 from core.audio.files import read_audio
 from core.errors import CoreError, RenderCancelled
 from core.export.base import export_instrument
-from core.inference.building import InstrumentPlan, build_instrument
-from core.inference.request import RenderSettings, TimbreMix, render_settings_of
-from core.inference.service import PreviewSettings
+from core.inference.building import build_instrument
+from core.plan import InstrumentPlan
+from core.sound import RenderSettings, Sound, TimbreMix
 
 if TYPE_CHECKING:
     from core.inference.engine import SynthesisEngine
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Recipe(RenderSettings):
+class Recipe:
     """What every instrument of a batch is made like."""
 
     formats: tuple[str, ...]
     plan: InstrumentPlan
+    settings: RenderSettings = field(default_factory=RenderSettings)
     fit_steps: int = 0
     """Steps of fitting the model to each sound; 0 is none."""
     model: Path | None = None
@@ -108,8 +109,8 @@ def _make(order: Order, cancel: threading.Event) -> tuple[Path, ...]:
     if recipe.fit_steps:
         timbres = tuple(engine.fit(t, steps=recipe.fit_steps, cancel=cancel) for t in timbres)
     mix = TimbreMix(timbres=timbres, weights=(1.0,) * len(timbres), one_instrument=len(timbres) > 1)
-    settings = PreviewSettings(mix=mix, **render_settings_of(recipe))
-    instrument = build_instrument(engine, settings, recipe.plan, name=order.name, cancel=cancel)
+    sound = Sound(mix=mix, settings=recipe.settings)
+    instrument = build_instrument(engine, sound, recipe.plan, name=order.name, cancel=cancel)
     files = export_instrument(
         instrument, recipe.formats, order.out, force=order.force, cancel=cancel
     )

@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 from core.audio.pitch import parse_note, parse_notes
 from core.errors import ParameterError
 from core.export.base import FORMATS, choose_formats
-from core.inference.request import MAX_FIT_STEPS, MAX_ORIGINAL_RANGE, ORIGINAL_RANGE
+from core.instrument import HIGHEST_KEY
+from core.parameters import label_of, parameters
+from core.sound import MAX_FIT_STEPS, RenderSettings
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -51,22 +54,58 @@ def add_sound_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_strength_arguments(parser: argparse.ArgumentParser) -> None:
     """How a note is played and how near it stays to the recording."""
-    add = parser.add_argument
-    add("--velocity", metavar="1-127", type=integer(1, 127), default=100,
-        help="how hard the notes are played (default: %(default)s)")  # fmt: skip
-    add("--seed", metavar="N", type=integer(0, 2**31 - 1), default=0,
-        help="the same seed gives the same sound (default: %(default)s)")  # fmt: skip
-    add("--variation", metavar="0-2", type=number(0.0, 2.0), default=0.0,
-        help="how far from the mean sound the seed may lead (default: %(default)s)")  # fmt: skip
-    add("--refinement", metavar="0-2", type=number(0.0, 2.0), default=1.0,
-        help="strength of the hypernetwork (default: %(default)s)")  # fmt: skip
-    add("--carry-over", metavar="0-1", type=number(0.0, 1.0), default=1.0,
-        help="how much of the recording's own body is kept (default: %(default)s)")  # fmt: skip
-    add("--original-range", metavar="0-24", type=number(0.0, MAX_ORIGINAL_RANGE),
-        default=ORIGINAL_RANGE, help="semitones around the root that are the recording itself, "
-        "shifted; 0 is the model alone (default: %(default)g)")  # fmt: skip
-    add("--fit", metavar="STEPS", type=integer(0, MAX_FIT_STEPS), default=0,
-        help="fit the model to each SAMPLE first, e.g. 5, which takes seconds (default: off)")  # fmt: skip
+    add_parameters(parser, RenderSettings)
+    parser.add_argument(
+        "--fit",
+        metavar="STEPS",
+        type=integer(0, MAX_FIT_STEPS),
+        default=0,
+        help="fit the model to each SAMPLE first, e.g. 5, which takes seconds (default: off)",
+    )
+
+
+def add_parameters(parser: argparse.ArgumentParser, cls: type[Any]) -> None:
+    """An option for every parameter of a dataclass, named like its field.
+
+    Args:
+        parser: Gets the options.
+        cls: A dataclass whose fields declare ranges and help (:mod:`core.parameters`).
+    """
+    hints = get_type_hints(cls)
+    defaults = {each.name: each.default for each in fields(cls)}
+    for name, declared in parameters(cls).items():
+        least, most = declared.least, declared.most
+        is_whole = hints[name] is int
+        is_key = is_whole and (least, most) == (0, HIGHEST_KEY)
+        convert: Callable[[str], float] = number(least, most)
+        metavar = declared.unit.upper() if declared.unit in ("s", "LUFS") else ""
+        if is_key:
+            convert, metavar = converter(parse_note), "NOTE"
+        elif is_whole:
+            convert = integer(int(least), int(most))
+        told = "" if defaults[name] is None else " (default: %(default)s)"
+        parser.add_argument(
+            _option_of(name),
+            dest=name,
+            metavar=metavar or _range_text(least, most),
+            type=convert,
+            default=defaults[name],
+            help=f"{declared.about}{told}",
+        )
+
+
+def parameters_of(args: argparse.Namespace, cls: type[T]) -> T:
+    """A dataclass made of the parsed options that bear the names of its fields."""
+    names = [each.name for each in fields(cls)]  # type: ignore[arg-type]
+    return cls(**{name: getattr(args, name) for name in names if hasattr(args, name)})
+
+
+def _option_of(name: str) -> str:
+    return f"--{label_of(name).lower().replace(' ', '-')}"
+
+
+def _range_text(least: float, most: float) -> str:
+    return f"{least:g}-{most:g}" if most < 2**31 else "N"
 
 
 def converter(parse: Callable[[str], T]) -> Callable[[str], T]:

@@ -8,11 +8,10 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from app.cli.arguments import converter, integer, number
-from core.audio.pitch import parse_note
+from app.cli.arguments import add_parameters, converter, parameters_of
 from core.errors import ParameterError
-from core.inference.building import MAX_VELOCITY_LAYERS, InstrumentPlan, PadGrid
-from core.instrument import HIGHEST_KEY, MAX_ROUND_ROBINS, Envelope
+from core.instrument import Envelope
+from core.plan import InstrumentOptions, InstrumentPlan, PadGrid
 
 MAX_PAD_SAMPLES = 8
 """Most samples on an exported pad."""
@@ -20,29 +19,14 @@ MAX_PAD_SAMPLES = 8
 
 def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
     """Keys, loops, layers, alternatives, envelope and level."""
-    add = parser.add_argument
-    note, seconds = converter(parse_note), number(0.0, 20.0)
-    default = Envelope()
-    add("--low-key", metavar="NOTE", type=note, default=0,
-        help="lowest key that answers (default: %(default)s)")  # fmt: skip
-    add("--high-key", metavar="NOTE", type=note, default=HIGHEST_KEY,
-        help="highest key that answers (default: %(default)s)")  # fmt: skip
-    add("--loop", action=argparse.BooleanOptionalAction, default=True,
-        help="whether sustained sounds are looped (default: --loop)")  # fmt: skip
-    add("--velocity-layers", metavar="N", type=integer(1, MAX_VELOCITY_LAYERS), default=1,
-        help="timbres from soft to loud (default: %(default)s)")  # fmt: skip
-    add("--round-robins", metavar="N", type=integer(1, MAX_ROUND_ROBINS), default=1,
-        help="alternatives that repeated keys run through (default: %(default)s)")  # fmt: skip
-    add("--attack", metavar="S", type=seconds, default=default.attack_s,
-        help="envelope, seconds (default: %(default)s, the recording's own)")  # fmt: skip
-    add("--decay", metavar="S", type=seconds, default=default.decay_s,
-        help="envelope, seconds (default: %(default)s)")  # fmt: skip
-    add("--sustain", metavar="0-1", type=number(0.0, 1.0), default=default.sustain,
-        help="envelope, level (default: %(default)s)")  # fmt: skip
-    add("--release", metavar="S", type=number(0.001, 20.0), default=default.release_s,
-        help="envelope, seconds (default: %(default)s)")  # fmt: skip
-    add("--loudness", metavar="LUFS", type=number(-60.0, 0.0),
-        help="of every note as far as its peak allows; default: as loud as most of them can be")  # fmt: skip
+    add_parameters(parser, InstrumentOptions)
+    parser.add_argument(
+        "--loop",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="whether sustained sounds are looped (default: --loop)",
+    )
+    add_parameters(parser, Envelope)
 
 
 def add_pad_argument(parser: argparse.ArgumentParser) -> None:
@@ -62,18 +46,8 @@ def plan_of(args: argparse.Namespace) -> InstrumentPlan:
     """
     return InstrumentPlan(
         notes=args.notes,
-        low_key=args.low_key,
-        high_key=args.high_key,
-        loop=args.loop,
-        velocity_layers=args.velocity_layers,
-        round_robins=args.round_robins,
-        envelope=Envelope(
-            attack_s=args.attack,
-            decay_s=args.decay,
-            sustain=args.sustain,
-            release_s=args.release,
-        ),
-        loudness_lufs=args.loudness,
+        options=parameters_of(args, InstrumentOptions),
+        envelope=parameters_of(args, Envelope),
     )
 
 

@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from app.cli.arguments import parameters_of
 from app.cli.console import progress, say, tell
 from app.cli.plan import pad_places
 from app.models.pad import weights_at
 from core.audio.files import AudioClip, read_audio
 from core.errors import ParameterError
 from core.export.base import export_instrument, openable
-from core.inference.building import InstrumentPlan, PadGrid, build_instrument, build_pad
-from core.inference.request import RenderRequest, TimbreMix, render_settings_of
-from core.inference.service import PreviewSettings
+from core.inference.building import build_instrument, build_pad
 from core.instrument import Instrument, PadInstrument
+from core.plan import InstrumentPlan, PadGrid
+from core.sound import RenderRequest, RenderSettings, Sound, TimbreMix
 
 if TYPE_CHECKING:
     from core.inference.engine import SynthesisEngine
@@ -54,33 +55,33 @@ def render(
 
 def build(
     engine: SynthesisEngine,
-    settings: PreviewSettings,
+    sound: Sound,
     plan: InstrumentPlan,
     name: str,
     cancel: threading.Event,
 ) -> Instrument:
     """Build an instrument with progress on stderr."""
     with progress("Rendering", "notes") as report:
-        return build_instrument(engine, settings, plan, name=name, progress=report, cancel=cancel)
+        return build_instrument(engine, sound, plan, name=name, progress=report, cancel=cancel)
 
 
 def build_morph(
     engine: SynthesisEngine,
-    settings: PreviewSettings,
+    sound: Sound,
     plan: InstrumentPlan,
     grid: PadGrid,
     name: str,
     cancel: threading.Event,
 ) -> PadInstrument:
     """Build a pad between the samples with progress on stderr."""
-    places = pad_places(len(settings.mix.timbres))
+    places = pad_places(len(sound.mix.timbres))
 
     def weights(x: float, y: float) -> list[float]:
         return [float(weight) for weight in weights_at(np.array([[x, y]]), places)[0]]
 
     with progress("Rendering", "notes") as report:
         return build_pad(
-            engine, settings, plan, grid, weights, name=name, progress=report, cancel=cancel
+            engine, sound, plan, grid, weights, name=name, progress=report, cancel=cancel
         )
 
 
@@ -122,9 +123,7 @@ def checked_clips(args: argparse.Namespace) -> list[AudioClip]:
     return read_clips(args.samples)
 
 
-def listen(
-    args: argparse.Namespace, clips: Sequence[AudioClip]
-) -> tuple[SynthesisEngine, PreviewSettings]:
+def listen(args: argparse.Namespace, clips: Sequence[AudioClip]) -> tuple[SynthesisEngine, Sound]:
     """Load the model, listen to the samples, state what notes are to sound like."""
     roots = args.root or [None]
     roots = roots * len(clips) if len(roots) == 1 else roots
@@ -135,18 +134,16 @@ def listen(
         weights=args.weights or (1.0,) * len(clips),
         one_instrument=args.pool,
     )
-    return engine, PreviewSettings(mix=mix, **render_settings_of(args))
+    return engine, Sound(mix=mix, settings=parameters_of(args, RenderSettings))
 
 
-def fit(
-    engine: SynthesisEngine, settings: PreviewSettings, steps: int, cancel: threading.Event
-) -> PreviewSettings:
+def fit(engine: SynthesisEngine, sound: Sound, steps: int, cancel: threading.Event) -> Sound:
     """Fit the model to every sample with progress on stderr; 0 steps leave it as it is."""
     if not steps:
-        return settings
+        return sound
     fitted = []
-    for timbre in settings.mix.timbres:
+    for timbre in sound.mix.timbres:
         with progress("Fitting", "steps") as report:
             fitted.append(engine.fit(timbre, steps=steps, progress=report, cancel=cancel))
-    mix = dataclasses.replace(settings.mix, timbres=tuple(fitted))
-    return dataclasses.replace(settings, mix=mix)
+    mix = dataclasses.replace(sound.mix, timbres=tuple(fitted))
+    return dataclasses.replace(sound, mix=mix)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from PySide6.QtCore import QLocale, Qt, QUrl, Signal
 from PySide6.QtGui import QCloseEvent, QDesktopServices, QValidator
@@ -34,10 +35,10 @@ from app.theme import GRID
 from app.widgets.note_names import note_label, parse_note_label
 from core.errors import CoreError
 from core.export.base import FORMATS, entries_of
-from core.instrument import HIGHEST_KEY, MAX_ROUND_ROBINS
+from core.instrument import HIGHEST_KEY
+from core.parameters import parameters
+from core.plan import InstrumentOptions, NoteSpan, PadGrid
 
-MAX_LAYERS = 8
-MAX_PAD_SIDE = 5
 PAD_TIP = (
     "Points of the pad that can be morphed in the sampler; 1 × 1 is the sound under the cursor"
 )
@@ -45,7 +46,7 @@ USUAL_NOTE_MS = 60.0
 """Of rendering a note, before one was rendered here."""
 
 OrderMaker = Callable[[str, Path, ExportSettings], ExportOrder | None]
-"""Makes an order of a name, folder and plan; None: there is no sound yet."""
+"""Makes an order of a name, folder and settings; None: there is no sound yet."""
 
 
 class NoteBox(QSpinBox):
@@ -84,13 +85,13 @@ class ExportDialog(QDialog):
     """Asks for an export and follows it; the window stays usable meanwhile.
 
     *Signals:*
-        plan_changed(ExportSettings): an export with other settings begins.
+        chosen_changed(ExportSettings): an export with other settings begins.
         exported(list): files and folders that a person opens.
 
     *Thread:* GUI.
 
     Args:
-        plan: Settings to begin with.
+        chosen: Settings to begin with.
         name: Name to begin with.
         folder: Folder to begin with.
         middle_c: Octave that note 60 is called by.
@@ -101,12 +102,12 @@ class ExportDialog(QDialog):
         length_s: Of a note of the present sound.
     """
 
-    plan_changed = Signal(object)
+    chosen_changed = Signal(object)
     exported = Signal(list)
 
     def __init__(
         self,
-        plan: ExportSettings,
+        chosen: ExportSettings,
         name: str,
         folder: Path,
         middle_c: int,
@@ -124,6 +125,7 @@ class ExportDialog(QDialog):
         self._make_job = make_job
         self._note_ms = note_ms or USUAL_NOTE_MS
         self._length_s = length_s
+        self._options = chosen.options  # what no control shows stays as it was
         self._job: ExportJob | None = None
         self._results: list[Path] = []
         self._verdict = ""
@@ -138,16 +140,17 @@ class ExportDialog(QDialog):
         self.formats = {key: QCheckBox(key) for key in FORMATS}
         self.low = NoteBox(middle_c)
         self.high = NoteBox(middle_c)
-        self.step = _spin(1, 12, " semitones")
+        self.step = _spin(NoteSpan, "step", " semitones")
         self.loop = QCheckBox("Loop what sustains")
         self.limit = QCheckBox("At most")
         self.length = QDoubleSpinBox()
-        self.length.setRange(0.1, 60.0)
+        length = parameters(InstrumentOptions)["length_s"]
+        self.length.setRange(length.least, length.most)
         self.length.setSuffix(" s")
-        self.layers = _spin(1, MAX_LAYERS, "")
-        self.robins = _spin(1, MAX_ROUND_ROBINS, "")
-        self.columns = _spin(1, MAX_PAD_SIDE, "")
-        self.rows = _spin(1, MAX_PAD_SIDE, "")
+        self.layers = _spin(InstrumentOptions, "velocity_layers")
+        self.robins = _spin(InstrumentOptions, "round_robins")
+        self.columns = _spin(PadGrid, "columns")
+        self.rows = _spin(PadGrid, "rows")
         self.replace_files = QCheckBox("Replace files that exist")
         self.verify = QCheckBox("Check the result")
         self.verify.setToolTip(
@@ -165,7 +168,7 @@ class ExportDialog(QDialog):
         self.reveal = QPushButton("Show in folder")
         self.reveal.setToolTip("Open the folder with what was written")
         self._lay_out(browse)
-        self._show_plan(plan)
+        self._show_chosen(chosen)
         self._connect()
         self.set_pad_refusal(pad_refusal)
 
@@ -175,30 +178,31 @@ class ExportDialog(QDialog):
         return self._job is not None
 
     @property
-    def plan(self) -> ExportSettings:
+    def chosen(self) -> ExportSettings:
         """What is chosen."""
         chosen = tuple(key for key, box in self.formats.items() if box.isChecked())
         low, high = sorted((self.low.value(), self.high.value()))
+        columns, rows = self.columns.value(), self.rows.value()
         return ExportSettings(
             formats=chosen,
-            low_note=low,
-            high_note=high,
-            step=self.step.value(),
-            length_s=self.length.value() if self.limit.isChecked() else None,
-            loop=self.loop.isChecked(),
-            velocity_layers=self.layers.value(),
-            round_robins=self.robins.value(),
-            pad_columns=self.columns.value(),
-            pad_rows=self.rows.value(),
+            span=NoteSpan(low=low, high=high, step=self.step.value()),
+            options=replace(
+                self._options,
+                length_s=self.length.value() if self.limit.isChecked() else None,
+                loop=self.loop.isChecked(),
+                velocity_layers=self.layers.value(),
+                round_robins=self.robins.value(),
+            ),
+            grid=PadGrid(columns=columns, rows=rows) if columns * rows > 1 else None,
         )
 
     def set_name(self, name: str) -> None:
         """Take another name for the instrument."""
         self.name.setText(name)
 
-    def set_plan(self, plan: ExportSettings) -> None:
+    def set_chosen(self, chosen: ExportSettings) -> None:
         """Show other settings, those that the document holds."""
-        self._show_plan(plan)
+        self._show_chosen(chosen)
         self.refresh()
 
     def set_range(self, low: int, high: int) -> None:
@@ -237,7 +241,7 @@ class ExportDialog(QDialog):
         order = self._order()
         if order is None or self._job is not None:
             return
-        self.plan_changed.emit(self.plan)
+        self.chosen_changed.emit(self.chosen)
         self._job = self._make_job(order)
         self._job.progressed.connect(self._progress)
         self._job.verified.connect(self._take_verdict)
@@ -323,19 +327,19 @@ class ExportDialog(QDialog):
         layout.addLayout(buttons)
         self.setMinimumWidth(88 * GRID)
 
-    def _show_plan(self, plan: ExportSettings) -> None:
+    def _show_chosen(self, chosen: ExportSettings) -> None:
         for key, box in self.formats.items():
-            box.setChecked(key in plan.formats)
-        self.low.setValue(plan.low_note)
-        self.high.setValue(plan.high_note)
-        self.step.setValue(plan.step)
-        self.loop.setChecked(plan.loop)
-        self.limit.setChecked(plan.length_s is not None)
-        self.length.setValue(plan.length_s or self._length_s)
-        self.layers.setValue(plan.velocity_layers)
-        self.robins.setValue(plan.round_robins)
-        self.columns.setValue(plan.pad_columns)
-        self.rows.setValue(plan.pad_rows)
+            box.setChecked(key in chosen.formats)
+        self.low.setValue(chosen.span.low)
+        self.high.setValue(chosen.span.high)
+        self.step.setValue(chosen.span.step)
+        self.loop.setChecked(chosen.options.loop)
+        self.limit.setChecked(chosen.options.length_s is not None)
+        self.length.setValue(chosen.options.length_s or self._length_s)
+        self.layers.setValue(chosen.options.velocity_layers)
+        self.robins.setValue(chosen.options.round_robins)
+        self.columns.setValue(1 if chosen.grid is None else chosen.grid.columns)
+        self.rows.setValue(1 if chosen.grid is None else chosen.grid.rows)
 
     def _connect(self) -> None:
         for box in (self.low, self.high, self.step, self.layers, self.robins, self.columns,
@@ -358,10 +362,10 @@ class ExportDialog(QDialog):
 
     def _order(self) -> ExportOrder | None:
         name = " ".join(self.name.text().split())
-        if not name or not self.folder.text().strip() or not self.plan.formats:
+        if not name or not self.folder.text().strip() or not self.chosen.formats:
             return None
         folder = Path(self.folder.text().strip()).expanduser()
-        order = self._make_order(name, folder, self.plan)
+        order = self._make_order(name, folder, self.chosen)
         if order is None:
             return None
         return replace(
@@ -384,9 +388,9 @@ class ExportDialog(QDialog):
             self.preview.setText("")
             self.estimate.setText(self._what_is_missing())
             return
-        entries = entries_of(order.name, order.plan.formats)
+        entries = entries_of(order.name, order.formats)
         self.preview.setText("Writes " + ", ".join(entries))
-        length_s = order.plan.length_s or self._length_s
+        length_s = order.plan.options.length_s or self._length_s
         size = QLocale().formattedDataSize(estimate_bytes(order, min(length_s, self._length_s)), 0)
         seconds = order.n_regions * self._note_ms / 1000
         time = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
@@ -397,7 +401,7 @@ class ExportDialog(QDialog):
         )
 
     def _what_is_missing(self) -> str:
-        if not self.plan.formats:
+        if not self.chosen.formats:
             return "Choose a format."
         if not self.name.text().strip():
             return "Give the instrument a name."
@@ -445,8 +449,10 @@ class ExportDialog(QDialog):
             QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._results[0].parent)))
 
 
-def _spin(low: int, high: int, suffix: str) -> QSpinBox:
+def _spin(declaring: type[Any], name: str, suffix: str = "") -> QSpinBox:
+    """A box of a whole number with the range that a field of a dataclass declares."""
+    declared = parameters(declaring)[name]
     box = QSpinBox()
-    box.setRange(low, high)
+    box.setRange(int(declared.least), int(declared.most))
     box.setSuffix(suffix)
     return box

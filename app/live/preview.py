@@ -18,11 +18,11 @@ from app.live.first_listen import FirstListen
 from app.live.source_library import SourceLibrary
 from app.models.document import Document
 from app.models.pad import session_weights
-from app.models.session import Session, SoundSettings, Source
+from app.models.session import Session, Source
 from core.errors import ParameterError
-from core.inference.request import Timbre, TimbreMix, render_settings_of
-from core.inference.service import NoteFailed, NoteReady, PreviewSettings, RenderService
+from core.inference.service import NoteFailed, NoteReady, RenderService
 from core.instrument import Instrument
+from core.sound import Sound, Timbre, TimbreMix
 
 SETTLE_MS = 120
 """While the sound moves, only keys in use are rendered; the others once it rests this long."""
@@ -63,7 +63,7 @@ class Preview(QObject):
         self._player = player
         self._service = service
         self._live: tuple[float, float] | None = None
-        self._settings: PreviewSettings | None = None
+        self._sound: Sound | None = None
         self._key = ""
         self._ready: dict[int, NoteReady] = {}
         self._failed: set[int] = set()
@@ -98,9 +98,9 @@ class Preview(QObject):
         return session_weights(self._document.session, *self.place)
 
     @property
-    def settings(self) -> PreviewSettings | None:
+    def sound(self) -> Sound | None:
         """What a note sounds like now; None while no source is known well enough."""
-        return self._settings
+        return self._sound
 
     @property
     def focus(self) -> int:
@@ -133,7 +133,7 @@ class Preview(QObject):
     def is_complete(self) -> bool:
         """Whether every key is rendered or has failed."""
         rendered = sum(not ready.is_draft for ready in self._ready.values())
-        return self._settings is not None and rendered + len(self._failed) >= len(NOTES)
+        return self._sound is not None and rendered + len(self._failed) >= len(NOTES)
 
     def note(self, note: int) -> NoteReady | None:
         """A note of the present sound, perhaps a draft; None while nothing of it is rendered."""
@@ -141,13 +141,13 @@ class Preview(QObject):
 
     def key_states(self) -> dict[int, KeyState]:
         """How far each key is."""
-        if self._settings is None:
+        if self._sound is None:
             return {}
         states = dict.fromkeys(NOTES, KeyState.PENDING)
         states |= dict.fromkeys(self._ready, KeyState.RENDERED)
         return states | dict.fromkeys(self._failed, KeyState.FAILED)
 
-    def settings_of(self, session: Session, x: float, y: float) -> PreviewSettings | None:
+    def sound_of(self, session: Session, x: float, y: float) -> Sound | None:
         """What a note of a session sounds like at a place; None while its sources are unknown."""
         weights = session_weights(session, x, y)
         known = [
@@ -155,7 +155,7 @@ class Preview(QObject):
             for source in session.sources
             if weights[source.id] > 0.0 and (timbre := self._book.timbre(source)) is not None
         ]
-        return preview_settings(known, session.sound)
+        return sound_of_mix(known, session)
 
     def choose(self, source_id: str) -> None:
         """Look at a source: the result is compared with it from now on."""
@@ -192,8 +192,8 @@ class Preview(QObject):
         if self._recorded is None:
             self._load_base()
         session = self._document.session
-        self._settings = self.settings_of(session, *self.place)
-        key = "" if self._settings is None else self._settings.key
+        self._sound = self.sound_of(session, *self.place)
+        key = "" if self._sound is None else self._sound.key
         if key != self._key:
             self._key = key
             self._ready.clear()
@@ -244,10 +244,7 @@ class Preview(QObject):
             self._player.set_envelope(after.envelope)
         if after.gain_db != before.gain_db:
             self._player.set_gain(10.0 ** (after.gain_db / 20.0))
-        if (after.sources, after.sound) != (before.sources, before.sound) or (after.x, after.y) != (
-            before.x,
-            before.y,
-        ):
+        if _heard(after) != _heard(before):
             self.refresh()
 
     def _load_base(self) -> None:
@@ -277,7 +274,7 @@ class Preview(QObject):
 
     def _ask(self) -> None:
         """Have the keys in use rendered."""
-        if self._settings is None:
+        if self._sound is None:
             self._service.preview(None, ())
             return
         notes = [*self._held, self.focus]
@@ -286,17 +283,17 @@ class Preview(QObject):
         self._preview(notes)
 
     def _ask_all(self) -> None:
-        if self._settings is not None:
+        if self._sound is not None:
             focus = self.focus
             self._preview([focus, *sorted(NOTES, key=lambda note: abs(note - focus))])
 
     def _preview(self, notes: list[int]) -> None:
-        self._service.preview(self._settings, [n for n in dict.fromkeys(notes) if 0 <= n <= 127])
+        self._service.preview(self._sound, [n for n in dict.fromkeys(notes) if 0 <= n <= 127])
 
     def _take(self, ready: NoteReady) -> None:
         if self._recorded is None and self._in_sampler:
             self._play(ready)
-        if ready.settings_key == self._key:
+        if ready.sound_key == self._key:
             self._ready[ready.note] = ready
             self._failed.discard(ready.note)
             self.note_arrived.emit(ready.note)
@@ -311,7 +308,7 @@ class Preview(QObject):
         self._base = None
 
     def _take_failure(self, failed: NoteFailed) -> None:
-        if failed.settings_key == self._key:
+        if failed.sound_key == self._key:
             self._failed.add(failed.note)
             _log.error("Note %d failed: %s", failed.note, failed.message)
             self.states_changed.emit()
@@ -319,9 +316,9 @@ class Preview(QObject):
     def _matching_gain(self, source: Source) -> float:
         """Linear gain that brings a source to the loudness of the mix, as far as its peak lets."""
         own = self._book.timbre(source)
-        if own is None or self._settings is None:
+        if own is None or self._sound is None:
             return 1.0
-        mix = self._settings.mix.at(own.root_pitch)
+        mix = self._sound.mix.at(own.root_pitch)
         wanted_db = sum(
             weight * timbre.loudness_db
             for timbre, weight in zip(mix.timbres, mix.weights, strict=True)
@@ -329,20 +326,23 @@ class Preview(QObject):
         return float(min(1.0, 10.0 ** ((wanted_db - own.loudness_db) / 20.0)))
 
 
-def preview_settings(
-    known: list[tuple[Timbre, float]], sound: SoundSettings
-) -> PreviewSettings | None:
-    """Settings of a mix; None without timbres.
+def sound_of_mix(known: list[tuple[Timbre, float]], session: Session) -> Sound | None:
+    """The sound of a mix, rendered as a session has it; None without timbres.
 
     Args:
         known: Timbres with their shares above 0.
-        sound: The rest.
+        session: Says how they are rendered and whether they are one instrument.
     """
     if not known:
         return None
     mix = TimbreMix(
         timbres=tuple(timbre for timbre, _ in known),
         weights=tuple(share for _, share in known),
-        one_instrument=sound.one_instrument and len(known) > 1,
+        one_instrument=session.one_instrument and len(known) > 1,
     )
-    return PreviewSettings(mix=mix, **render_settings_of(sound))
+    return Sound(mix=mix, settings=session.settings)
+
+
+def _heard(session: Session) -> tuple[object, ...]:
+    """Those parts of a session that rendered notes depend on."""
+    return session.sources, session.x, session.y, session.settings, session.one_instrument

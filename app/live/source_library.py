@@ -22,8 +22,8 @@ from app.models.document import Document
 from app.models.session import MAX_SOURCES, Session, Source
 from core.audio.files import AudioClip
 from core.errors import RenderCancelled
-from core.inference.request import Timbre
 from core.inference.service import Job, RenderService
+from core.sound import Timbre
 
 if TYPE_CHECKING:
     from core.inference.engine import SynthesisEngine

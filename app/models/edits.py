@@ -188,15 +188,20 @@ def store_snapshot(session: Session, slot: int, name: str | None = None) -> Sess
         slot: 0–7.
         name: Any text; None numbers it.
     """
-    snapshot = Snapshot(
-        name=display_name(name or f"Snapshot {slot + 1}"),
+    return _put_snapshot(session, slot, snapshot_of(session, name or f"Snapshot {slot + 1}"))
+
+
+def snapshot_of(session: Session, name: str) -> Snapshot:
+    """All that makes the present sound, under any text as its name."""
+    return Snapshot(
+        name=display_name(name),
         sources=session.sources,
         x=session.x,
         y=session.y,
-        sound=session.sound,
+        settings=session.settings,
+        one_instrument=session.one_instrument,
         envelope=session.envelope,
     )
-    return _put_snapshot(session, slot, snapshot)
 
 
 def clear_snapshot(session: Session, slot: int) -> Session:
@@ -226,7 +231,8 @@ def recall_snapshot(session: Session, slot: int) -> Session:
         sources=(*present, *kept.values()),
         x=snapshot.x,
         y=snapshot.y,
-        sound=snapshot.sound,
+        settings=snapshot.settings,
+        one_instrument=snapshot.one_instrument,
         envelope=snapshot.envelope,
     )
 

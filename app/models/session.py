@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 
 from app.models.pad_path import PadPath
 from core.errors import ParameterError
-from core.inference.request import MAX_FIT_STEPS, RenderSettings
-from core.instrument import HIGHEST_KEY, MAX_ROUND_ROBINS, Envelope
+from core.instrument import HIGHEST_KEY, Envelope
+from core.plan import InstrumentOptions, NoteSpan, PadGrid
+from core.sound import MAX_FIT_STEPS, RenderSettings
 
 MAX_SOURCES = 32
 """Most sources on the shelf of a session."""
@@ -89,21 +90,6 @@ class Source:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SoundSettings(RenderSettings):
-    """How the mix is rendered; some ranges are narrower than the engine's."""
-
-    one_instrument: bool = False
-    """Whether the sources are notes of one instrument: all count alike, wherever they lie on the
-    pad, and every key takes after the notes next to it."""
-
-    def __post_init__(self) -> None:
-        check_range("Variation", self.variation, 0.0, 1.0)
-        check_range("Seed", self.seed, 0, 2**63 - 1)
-        check_range("Carry-over", self.carry_over, 0.0, 1.0)
-        RenderSettings.__post_init__(self)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Snapshot:
     """All that makes the sound at one moment, kept to come back to."""
 
@@ -114,7 +100,9 @@ class Snapshot:
     """The cursor, 0–1."""
     y: float
     """The cursor, 0–1."""
-    sound: SoundSettings
+    settings: RenderSettings
+    one_instrument: bool
+    """See :class:`Session`."""
     envelope: Envelope
 
     def __post_init__(self) -> None:
@@ -130,46 +118,17 @@ class ExportSettings:
 
     formats: tuple[str, ...] = ("sfz",)
     """Names from ``core.export.base.FORMATS``; the exporter says which it does not know."""
-    low_note: int = 36
-    """Lowest note rendered, MIDI 0–127."""
-    high_note: int = 84
-    """Highest note that may be rendered, inclusive."""
-    step: int = 3
-    """Semitones from one rendered note to the next, 1–12."""
-    length_s: float | None = None
-    """Longest note, seconds, 0.1–60; None as long as the sources."""
-    loop: bool = True
-    """Whether sustain loops are looked for."""
-    velocity_layers: int = 1
-    """1–8."""
-    round_robins: int = 1
-    """1–16."""
-    pad_columns: int = 1
-    """Points of an exported pad along x, 1–5; 1×1 exports the sound under the cursor."""
-    pad_rows: int = 1
-    """Points of an exported pad along y, 1–5."""
+    span: NoteSpan = field(default_factory=NoteSpan)
+    """Notes that are rendered."""
+    options: InstrumentOptions = field(default_factory=InstrumentOptions)
+    grid: PadGrid | None = None
+    """Points of an exported pad; None exports the sound under the cursor."""
 
     def __post_init__(self) -> None:
         for name in self.formats:
             check_name(name)
         if len(set(self.formats)) != len(self.formats):
             raise ParameterError(f"Formats {', '.join(self.formats)} name one twice.")
-        check_range("Lowest note", self.low_note, 0, HIGHEST_KEY)
-        check_range("Highest note", self.high_note, 0, HIGHEST_KEY)
-        if self.low_note > self.high_note:
-            raise ParameterError(f"Notes {self.low_note}-{self.high_note} are no range upwards.")
-        check_range("Step", self.step, 1, 12)
-        if self.length_s is not None:
-            check_range("Length", self.length_s, 0.1, 60.0)
-        check_range("Velocity layers", self.velocity_layers, 1, 8)
-        check_range("Round robins", self.round_robins, 1, MAX_ROUND_ROBINS)
-        check_range("Pad columns", self.pad_columns, 1, 5)
-        check_range("Pad rows", self.pad_rows, 1, 5)
-
-    @property
-    def notes(self) -> tuple[int, ...]:
-        """The notes to render, lowest first."""
-        return tuple(range(self.low_note, self.high_note + 1, self.step))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -182,7 +141,11 @@ class Session:
     """The cursor, 0 (left) to 1 (right)."""
     y: float = 0.5
     """The cursor, 0 (bottom) to 1 (top)."""
-    sound: SoundSettings = field(default_factory=SoundSettings)
+    settings: RenderSettings = field(default_factory=RenderSettings)
+    """How the mix is rendered."""
+    one_instrument: bool = False
+    """Whether the sources are notes of one instrument: all count alike, wherever they lie on the
+    pad, and every key takes after the notes next to it."""
     envelope: Envelope = field(default_factory=Envelope)
     gain_db: float = 0.0
     """Output level, dB, -60 to 12."""

@@ -19,10 +19,10 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Literal
+from typing import BinaryIO, Final, Literal
 
 import numpy as np
 
@@ -31,14 +31,13 @@ from app.models.audio_store import audio_hash, check_audio
 from app.models.edits import display_name
 from app.models.lossless import Encoding, decode_audio, encode_audio
 from app.models.session import Session, check_range
+from app.models.session_migrations import MIGRATIONS
 from core.audio.files import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, AudioClip
 from core.errors import AudioFileError, ParameterError, SessionFileError
 from core.structure import dump_json, parse_json, structure, unstructure
 
 SUFFIX = ".hgs"
-FORMAT_VERSION: Final = 1
-MIGRATIONS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
-"""From each older version, by its number, to the next one: plain JSON data in and out."""
+FORMAT_VERSION: Final = 2
 
 MAX_JSON_BYTES = 8 << 20
 MAX_MEMBERS = 512
@@ -299,7 +298,7 @@ def _read_manifest(json: bytes) -> Manifest:
     if version > FORMAT_VERSION:
         raise _NewerVersion(str(version)[:20])
     for older in range(version, FORMAT_VERSION):
-        plain = MIGRATIONS[older](plain)
+        plain = {**MIGRATIONS[older](plain), "format_version": older + 1}
     return structure(Manifest, plain, _JSON)
 
 

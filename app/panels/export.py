@@ -14,7 +14,7 @@ from app.background.export_job import ExportJob, ExportOrder, top_level
 from app.dialogs.export_dialog import ExportDialog
 from app.live.editor import Editor
 from app.live.messages import Answer
-from app.live.preview import preview_settings
+from app.live.preview import sound_of_mix
 from app.models import edits
 from app.models.pad import audible
 from app.models.session import ExportSettings, Session
@@ -24,6 +24,7 @@ from core.audio.pitch import file_note_name
 from core.errors import CoreError
 from core.export.files import safe_stem
 from core.inference.service import NoteReady
+from core.plan import InstrumentPlan
 
 
 class ExportControl(QObject):
@@ -82,7 +83,7 @@ class ExportControl(QObject):
             length_s=self._note_length_s(),
             parent=self._window,
         )
-        dialog.plan_changed.connect(self._keep_plan)
+        dialog.chosen_changed.connect(self._keep_plan)
         dialog.exported.connect(self._exported)
         dialog.finished.connect(self._forget_dialog)
         dialog.show()
@@ -100,19 +101,21 @@ class ExportControl(QObject):
         """The range on the piano was dragged."""
 
         def change(session: Session) -> Session:
-            return replace(session, export=replace(session.export, low_note=low, high_note=high))
+            span = replace(session.export.span, low=low, high=high)
+            return replace(session, export=replace(session.export, span=span))
 
         self._editor.edit("Change the export range", change, "export range")
 
-    def show_plan(self, plan: ExportSettings) -> None:
+    def show_chosen(self, chosen: ExportSettings) -> None:
         """Show in the dialog what the document holds, e.g. after Undo."""
         if self.dialog is None:
             return
-        before, self._shown = self._shown, plan
-        if plan == replace(before, low_note=plan.low_note, high_note=plan.high_note):
-            self.dialog.set_range(plan.low_note, plan.high_note)  # what else is chosen there stays
+        before, self._shown = self._shown, chosen
+        span = replace(before.span, low=chosen.span.low, high=chosen.span.high)
+        if chosen == replace(before, span=span):
+            self.dialog.set_range(span.low, span.high)  # what else is chosen there stays
         else:
-            self.dialog.set_plan(plan)
+            self.dialog.set_chosen(chosen)
             self.dialog.set_pad_refusal(self._pad_refusal)
 
     def show_possible(self) -> None:
@@ -194,37 +197,38 @@ class ExportControl(QObject):
     def _make_job(self, order: ExportOrder) -> ExportJob:
         return ExportJob(order, self._studio.service, self._studio.tasks, self)
 
-    def _make_order(self, name: str, folder: Path, plan: ExportSettings) -> ExportOrder | None:
+    def _make_order(self, name: str, folder: Path, chosen: ExportSettings) -> ExportOrder | None:
         session, book = self._editor.session, self._studio.book
         sources = audible(session.sources)
         known = [timbre for source in sources if (timbre := book.timbre(source)) is not None]
         if any(book.is_fit_awaited(source) for source in sources):
             return None
-        if self._pad_refusal:
-            plan = replace(plan, pad_columns=1, pad_rows=1)
-        if plan.pad_columns * plan.pad_rows > 1:
+        grid = None if self._pad_refusal else chosen.grid
+        if grid is not None:
             # The points of the pad bring weights of their own.
             is_known = 1 < len(known) == len(sources)
-            mix = [(timbre, 1.0) for timbre in known]
-            settings = preview_settings(mix, session.sound) if is_known else None
+            sound = sound_of_mix([(each, 1.0) for each in known], session) if is_known else None
         else:
-            settings = self._studio.sound.settings_of(session, session.x, session.y)
-        if settings is None:
+            sound = self._studio.sound.sound_of(session, session.x, session.y)
+        if sound is None:
             return None
         return ExportOrder(
             name=name,
             folder=folder,
-            settings=settings,
+            formats=chosen.formats,
+            sound=sound,
+            plan=InstrumentPlan(
+                notes=chosen.span.notes, options=chosen.options, envelope=session.envelope
+            ),
+            grid=grid,
             sources=sources,
-            envelope=session.envelope,
-            plan=plan,
         )
 
     @property
     def _pad_refusal(self) -> str:
         """Why no pad can be exported now; empty where one can."""
         session = self._editor.session
-        if session.sound.one_instrument:
+        if session.one_instrument:
             return "Notes of one instrument are exported as one sound: there is nothing to morph"
         if len(audible(session.sources)) < 2:
             return "A pad needs two sources that sound"
@@ -244,8 +248,8 @@ class ExportControl(QObject):
             self.dialog.deleteLater()
             self.dialog = None
 
-    def _keep_plan(self, plan: ExportSettings) -> None:
-        self._editor.edit("Change the export", lambda s: replace(s, export=plan), "export")
+    def _keep_plan(self, chosen: ExportSettings) -> None:
+        self._editor.edit("Change the export", lambda s: replace(s, export=chosen), "export")
 
     def _exported(self, results: list[Path]) -> None:
         names = ", ".join(f"'{path.name}'" for path in results)

@@ -80,7 +80,7 @@ class CursorControl(QObject):
 
     @property
     def _is_at_rest(self) -> bool:
-        return self._editor.session.sound.one_instrument
+        return self._editor.session.one_instrument
 
     def _move(self, x: float, y: float) -> None:
         self._follow(x, y)

@@ -228,7 +228,7 @@ class PicturePanel(QWidget):
             return
         source = self._sound.compared
         timbre = None if source is None else self._book.timbre(source)
-        is_silent = self._sound.settings is None
+        is_silent = self._sound.sound is None
         result = None if self._result is None or is_silent else self._result
         self.spectrograms.set_mels(
             None if timbre is None else timbre.mel, None if result is None else result.mel

@@ -57,11 +57,11 @@ class SnapshotControl(QObject):
         session = self._editor.session
         kept = session.snapshots
         self._bar.set_names([None if each is None else each.name for each in kept])
-        now = (session.sources, session.x, session.y, session.sound, session.envelope)
+        now = edits.snapshot_of(session, "")
         active = (
             slot
             for slot, each in enumerate(kept)
-            if each is not None and (each.sources, each.x, each.y, each.sound, each.envelope) == now
+            if each is not None and replace(each, name=now.name) == now
         )
         self._bar.set_active(next(active, None))
 
@@ -96,14 +96,14 @@ class SnapshotControl(QObject):
         if session.snapshots[slot] is None:
             return
         recalled = edits.recall_snapshot(session, slot)
-        settings = sound.settings_of(recalled, recalled.x, recalled.y)
-        if settings is None:
+        kept = sound.sound_of(recalled, recalled.x, recalled.y)
+        if kept is None:
             self._studio.messages.error(
                 "The snapshot cannot be rendered yet: its sources are still being listened to."
             )
             return
         note, name = sound.focus, edits.snapshot_in(session, slot).name
-        request = settings.request((note,))
+        request = kept.request((note,))
         job = self._studio.service.submit(
             lambda engine, progress, cancel: engine.render(
                 request, progress=progress, cancel=cancel

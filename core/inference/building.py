@@ -18,8 +18,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -32,29 +31,19 @@ from core.audio.loudness import momentary_loudness_db
 from core.audio.pitch import midi_to_hz
 from core.audio.signal import fade, resample
 from core.errors import ParameterError, RenderCancelled
-from core.inference.request import RenderRequest, Timbre, TimbreMix
-from core.inference.service import PreviewSettings
 from core.instrument import (
-    HIGHEST_KEY,
-    MAX_ROUND_ROBINS,
-    Envelope,
     Instrument,
     Loop,
     PadInstrument,
     Region,
-    tile_zones,
 )
+from core.plan import InstrumentPlan, PadGrid
+from core.sound import RenderRequest, RenderSettings, Sound, Timbre, TimbreMix
 
 Samples = NDArray[np.float32]
 Progress = Callable[[int, int], None]
 PadWeights = Callable[[float, float], Sequence[float]]
 
-MAX_PAD_SIDE = 5
-"""Most points of an exported pad along one axis."""
-MAX_VELOCITY_LAYERS = 8
-"""Most layers of an instrument."""
-SOFTEST_RENDERED = 45
-"""Velocity of the softest layer: below it the shipped model has heard nothing."""
 LAYER_STEP_DB = 0.5
 """Each layer is this much quieter than the next louder one."""
 ALTERNATIVE_VARIATION = 0.3
@@ -86,114 +75,9 @@ class Renderer(Protocol):
         """Render every note of a request."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class InstrumentPlan:
-    """What an instrument is made of, whatever it sounds like."""
-
-    notes: tuple[int, ...]
-    """MIDI notes that are rendered, each once."""
-    low_key: int = 0
-    """Lowest key that answers, 0–127."""
-    high_key: int = HIGHEST_KEY
-    """Highest key that answers, inclusive."""
-    loop: bool = True
-    """Whether sustained sounds are looped."""
-    velocity_layers: int = 1
-    """1–8."""
-    round_robins: int = 1
-    """Alternatives of every key, 1–16."""
-    envelope: Envelope = field(default_factory=Envelope)
-    loudness_lufs: float | None = None
-    """Loudness of every note (loudest 400 ms), as far as its peak allows; None: as loud as half of
-    the notes can be."""
-    length_s: float | None = None
-    """Longest note, seconds; None keeps the length of the sources."""
-    fade_out_s: float = 0.1
-    """Fade at the end of notes without a loop, seconds."""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.low_key <= self.high_key <= HIGHEST_KEY:
-            raise ParameterError(f"Keys {self.low_key}-{self.high_key} are no range within 0-127.")
-        tile_zones(self.notes)
-        outside = [note for note in self.notes if not self.low_key <= note <= self.high_key]
-        if outside:
-            raise ParameterError(
-                f"Note {outside[0]} is not among the keys {self.low_key}-{self.high_key}; "
-                "widen the keys or leave the note out."
-            )
-        for name, most in (
-            ("velocity_layers", MAX_VELOCITY_LAYERS),
-            ("round_robins", MAX_ROUND_ROBINS),
-        ):
-            value = getattr(self, name)
-            if not 1 <= value <= most:
-                raise ParameterError(f"{value} {name.replace('_', ' ')} are outside 1-{most}.")
-        if self.loudness_lufs is not None and not -60.0 <= self.loudness_lufs <= 0.0:
-            raise ParameterError(f"Loudness {self.loudness_lufs} LUFS is outside -60 to 0.")
-        if self.length_s is not None and not 0.1 <= self.length_s <= 60.0:
-            raise ParameterError(f"Length {self.length_s} s is outside 0.1-60 s.")
-        if not 0.0 <= self.fade_out_s <= 10.0:
-            raise ParameterError(f"Fade {self.fade_out_s} s is outside 0-10 s.")
-
-    @property
-    def zones(self) -> tuple[tuple[int, int], ...]:
-        """(lowest, highest) key of each note, in their order."""
-        return tuple(
-            (max(low, self.low_key), min(high, self.high_key))
-            for low, high in tile_zones(self.notes)
-        )
-
-    @property
-    def velocity_ranges(self) -> tuple[tuple[int, int], ...]:
-        """(softest, loudest) velocity of each layer, softest first; equal shares of 1–127."""
-        edges = [round(127 * n / self.velocity_layers) for n in range(self.velocity_layers + 1)]
-        return tuple((low + 1, high) for low, high in pairwise(edges))
-
-    def rendered_velocities(self, loudest: int) -> tuple[int, ...]:
-        """Velocity at which each layer is rendered, softest first; the last one is ``loudest``."""
-        softest = min(SOFTEST_RENDERED, loudest)
-        if self.velocity_layers == 1:
-            return (loudest,)
-        return tuple(
-            np.linspace(softest, loudest, self.velocity_layers).round().astype(int).tolist()
-        )
-
-    @property
-    def n_regions(self) -> int:
-        """Regions of one instrument."""
-        return len(self.notes) * self.velocity_layers * self.round_robins
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PadGrid:
-    """Points of a pad that are exported, evenly from edge to edge."""
-
-    columns: int
-    """Along x, 1–5."""
-    rows: int
-    """Along y, 1–5."""
-
-    def __post_init__(self) -> None:
-        sizes = (self.columns, self.rows)
-        if not (min(sizes) >= 1 and 1 < max(sizes) <= MAX_PAD_SIDE):
-            raise ParameterError(
-                f"A pad of {self.columns}x{self.rows} points cannot be exported; use 2x1 up to "
-                f"{MAX_PAD_SIDE}x{MAX_PAD_SIDE}."
-            )
-
-    @property
-    def places(self) -> tuple[tuple[float, float], ...]:
-        """(x, y) of each point, 0–1, row by row from the bottom left."""
-        x_places, y_places = (
-            [0.5] if count == 1 else [index / (count - 1) for index in range(count)]
-            for count in (self.columns, self.rows)
-        )
-        return tuple((x, y) for y in y_places for x in x_places)
-
-
 def build_instrument(
     engine: Renderer,
-    settings: PreviewSettings,
+    sound: Sound,
     plan: InstrumentPlan,
     *,
     name: str | None = None,
@@ -204,7 +88,7 @@ def build_instrument(
 
     Args:
         engine: Renders the notes.
-        settings: What it sounds like.
+        sound: What it sounds like.
         plan: What it is made of.
         name: Display name; None joins the sources' names.
         progress: Called with regions done and regions in all.
@@ -220,14 +104,14 @@ def build_instrument(
         DeviceError: Memory ran out.
     """
     work = _Work(plan.n_regions, progress, cancel)
-    sketch = _sketch(engine, settings, plan, work)
+    sketch = _sketch(engine, sound, plan, work)
     (instrument,) = _levelled([sketch], plan, engine.sample_rate)
     return replace(instrument, name=name or instrument.name)
 
 
 def build_pad(
     engine: Renderer,
-    settings: PreviewSettings,
+    sound: Sound,
     plan: InstrumentPlan,
     grid: PadGrid,
     weights: PadWeights,
@@ -240,7 +124,7 @@ def build_pad(
 
     Args:
         engine: Renders the notes.
-        settings: What it sounds like; the weights of its mix are replaced.
+        sound: What it sounds like; the weights of its mix are replaced.
         plan: What every point is made of.
         grid: Its points.
         weights: Gives the weights of the mix's timbres at x and y (0–1, from the bottom left).
@@ -259,11 +143,11 @@ def build_pad(
     work = _Work(len(grid.places) * plan.n_regions, progress, cancel)
     sketches = []
     for x, y in grid.places:
-        mix = _audible(settings.mix.timbres, weights(x, y))
-        sketch = _sketch(engine, replace(settings, mix=mix), plan, work)
+        mix = _audible(sound.mix.timbres, weights(x, y))
+        sketch = _sketch(engine, replace(sound, mix=mix), plan, work)
         sketches.append(replace(sketch, facts={**sketch.facts, "pad": f"x {x:.4g}, y {y:.4g}"}))
     return PadInstrument(
-        name=name or "-".join(timbre.name for timbre in settings.mix.timbres),
+        name=name or "-".join(timbre.name for timbre in sound.mix.timbres),
         columns=grid.columns,
         rows=grid.rows,
         points=tuple(_levelled(sketches, plan, engine.sample_rate)),
@@ -328,69 +212,70 @@ class _Sketch:
     facts: dict[str, str]  # provenance
 
 
-def _sketch(
-    engine: Renderer, settings: PreviewSettings, plan: InstrumentPlan, work: _Work
-) -> _Sketch:
+def _sketch(engine: Renderer, sound: Sound, plan: InstrumentPlan, work: _Work) -> _Sketch:
     """Render and finish every layer and alternative of one instrument."""
     rate = engine.sample_rate
-    velocities = plan.rendered_velocities(settings.velocity)
+    velocities = plan.options.rendered_velocities(sound.settings.velocity)
     rendered: dict[tuple[int, int], list[Samples]] = {}
-    n_darkened = [0] * plan.velocity_layers
+    n_darkened = [0] * plan.options.velocity_layers
     first: Instrument | None = None
-    for turn in range(plan.round_robins):
-        for layer in reversed(range(plan.velocity_layers)):
-            request = replace(
-                _alternative(settings.request(plan.notes), turn), velocity=velocities[layer]
-            )
+    for turn in range(plan.options.round_robins):
+        for layer in reversed(range(plan.options.velocity_layers)):
+            settings = replace(_alternative(sound.settings, turn), velocity=velocities[layer])
+            request = replace(sound, settings=settings).request(plan.notes)
             instrument = work.render(engine, request)
             first = first or instrument
             notes = [_cut(region.samples, plan, rate) for region in instrument.regions]
-            if layer + 1 < plan.velocity_layers:
+            if layer + 1 < plan.options.velocity_layers:
                 for index, louder in enumerate(rendered[layer + 1, turn]):
                     work.check()
                     notes[index], is_darkened = _no_brighter(notes[index], louder, rate)
                     n_darkened[layer] += is_darkened
             rendered[layer, turn] = notes
     assert first is not None
-    steepest_db_s, why_not = _sustains(rendered[plan.velocity_layers - 1, 0], plan, rate)
+    steepest_db_s, why_not = _sustains(rendered[plan.options.velocity_layers - 1, 0], plan, rate)
     takes: dict[tuple[int, int], list[_Note]] = {}
     for take, notes in rendered.items():
         takes[take] = []
         for note, samples in zip(plan.notes, notes, strict=True):
             work.check()
             takes[take].append(_finish(samples, note, steepest_db_s, plan, rate))
-    facts = {**first.provenance, **_facts(settings, plan, velocities, n_darkened)}
+    facts = {**first.provenance, **_facts(sound.settings, plan, velocities, n_darkened)}
     n_looped = sum(note.loop is not None for notes in takes.values() for note in notes)
     facts["loops"] = why_not or f"{n_looped} of {plan.n_regions} notes"
     return _Sketch(name=first.name, takes=takes, facts=facts)
 
 
-def _alternative(request: RenderRequest, turn: int) -> RenderRequest:
-    """The request of an alternative; the first one is the sound itself."""
+def _alternative(settings: RenderSettings, turn: int) -> RenderSettings:
+    """Settings of an alternative; the first one is the sound itself."""
     if turn == 0:
-        return request
-    variation = max(request.variation, ALTERNATIVE_VARIATION)
-    return replace(request, seed=request.seed + turn, variation=variation)
+        return settings
+    variation = max(settings.variation, ALTERNATIVE_VARIATION)
+    return replace(settings, seed=settings.seed + turn, variation=variation)
 
 
 def _facts(
-    settings: PreviewSettings,
+    settings: RenderSettings,
     plan: InstrumentPlan,
     velocities: Sequence[int],
     n_darkened: list[int],
 ) -> dict[str, str]:
     """What the plan adds to the engine's provenance."""
     facts = {}
-    if plan.velocity_layers > 1:
+    if plan.options.velocity_layers > 1:
         facts["velocity_layers"] = "; ".join(
             f"{low}-{high} from velocity {velocity}"
-            + (f" ({count} of {len(plan.notes) * plan.round_robins} filtered)" if count else "")
+            + (
+                f" ({count} of {len(plan.notes) * plan.options.round_robins} filtered)"
+                if count
+                else ""
+            )
             for (low, high), velocity, count in zip(
-                plan.velocity_ranges, velocities, n_darkened, strict=True
+                plan.options.velocity_ranges, velocities, n_darkened, strict=True
             )
         )
-    if plan.round_robins > 1:
-        last = settings.seed + plan.round_robins - 1
+    if plan.options.round_robins > 1:
+        last = settings.seed + plan.options.round_robins - 1
         variation = max(settings.variation, ALTERNATIVE_VARIATION)
         facts["round_robins"] = (
             f"seeds {settings.seed}-{last}, variation {variation:g} from the second"
@@ -400,7 +285,11 @@ def _facts(
 
 def _cut(samples: Samples, plan: InstrumentPlan, sample_rate: int) -> Samples:
     """At most the length planned, [C, T]."""
-    return samples if plan.length_s is None else samples[:, : round(plan.length_s * sample_rate)]
+    return (
+        samples
+        if plan.options.length_s is None
+        else samples[:, : round(plan.options.length_s * sample_rate)]
+    )
 
 
 def _no_brighter(samples: Samples, louder: Samples, sample_rate: int) -> tuple[Samples, bool]:
@@ -429,7 +318,7 @@ def _sustains(
     Returns:
         How much level its notes may lose, dB/s, None without loops; and why there are none.
     """
-    if not plan.loop:
+    if not plan.options.loop:
         return None, "not asked for"
     sustains = [
         find_sustain(samples, sample_rate, midi_to_hz(note))
@@ -449,7 +338,7 @@ def _finish(
     if steepest_db_s is not None:
         looped = find_loop(samples, sample_rate, midi_to_hz(note), steepest_db_s=steepest_db_s)
     if looped is None:
-        length = min(samples.shape[1], round(plan.fade_out_s * sample_rate))
+        length = min(samples.shape[1], round(plan.options.fade_out_s * sample_rate))
         finished = fade(samples, fade_out=length)
     else:
         finished = looped.samples
@@ -475,7 +364,7 @@ def _levelled(
     sketches: Sequence[_Sketch], plan: InstrumentPlan, sample_rate: int
 ) -> list[Instrument]:
     """Instruments of one loudness, key by key."""
-    top = plan.velocity_layers - 1
+    top = plan.options.velocity_layers - 1
     loudest_db = np.min(
         [
             [note.loudest_db + LAYER_STEP_DB * (top - layer) for note in notes]
@@ -484,7 +373,7 @@ def _levelled(
         ],
         axis=0,
     )
-    levels_db = _even(loudest_db, np.argsort(plan.notes), plan.loudness_lufs)
+    levels_db = _even(loudest_db, np.argsort(plan.notes), plan.options.loudness_lufs)
     level = f"{levels_db.min():.1f} to {levels_db.max():.1f} LUFS, true peak below {TRUE_PEAK_DBFS:g} dBFS"
     return [
         Instrument(
@@ -519,9 +408,9 @@ def _regions(
     sketch: _Sketch, plan: InstrumentPlan, levels_db: NDArray[np.float64]
 ) -> tuple[Region, ...]:
     regions = []
-    for layer, (low_velocity, high_velocity) in enumerate(plan.velocity_ranges):
-        below_db = LAYER_STEP_DB * (plan.velocity_layers - 1 - layer)
-        for turn in range(plan.round_robins):
+    for layer, (low_velocity, high_velocity) in enumerate(plan.options.velocity_ranges):
+        below_db = LAYER_STEP_DB * (plan.options.velocity_layers - 1 - layer)
+        for turn in range(plan.options.round_robins):
             rows = zip(plan.notes, plan.zones, sketch.takes[layer, turn], levels_db, strict=True)
             for root_note, (low_key, high_key), note, level_db in rows:
                 gain = 10.0 ** ((level_db - below_db - note.loudness_db) / 20.0)

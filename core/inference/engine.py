@@ -21,7 +21,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -53,16 +53,10 @@ from core.inference.original import (
     recording_at,
     recording_share,
 )
-from core.inference.request import (
-    MAX_FIT_STEPS,
-    SOURCE_VELOCITY,
-    RenderRequest,
-    Timbre,
-    TimbreMix,
-)
 from core.instrument import Instrument, Region, tile_zones
 from core.mel import MelSpectrogram
 from core.nn.ops import normalize_2nd_moment
+from core.sound import MAX_FIT_STEPS, SOURCE_VELOCITY, RenderRequest, Sound, Timbre, TimbreMix
 
 NOTES_PER_BATCH = 4
 """Notes rendered at once; progress and cancelling have this grain. More are no quicker by the note:
@@ -339,15 +333,15 @@ class SynthesisEngine:
             RenderCancelled: `cancel` was set; nothing is kept.
             DeviceError: Memory ran out even on the CPU.
         """
-        notes = request.notes
+        sound, notes = request.sound, request.notes
         rendered: list[NDArray[np.float32]] = []
         for first in range(0, len(notes), NOTES_PER_BATCH):
             if cancel is not None and cancel.is_set():
                 raise RenderCancelled("Rendering was cancelled; no note was kept.")
             batch = notes[first : first + NOTES_PER_BATCH]
-            audio = self._attempt(partial(self._render_batch, request, batch))
+            audio = self._attempt(partial(self._render_batch, sound, batch, request.is_draft))
             for note, samples in zip(batch, audio, strict=True):
-                mix = request.mix.at(note)
+                mix = sound.mix.at(note)
                 wanted_db = _weighted([t.loudness_db for t in mix.timbres], mix)
                 rendered.append(_finish(samples, wanted_db, self.sample_rate))
             if progress is not None:
@@ -358,29 +352,11 @@ class SynthesisEngine:
             for note, (low, high), samples in zip(notes, zones, rendered, strict=True)
         )
         return Instrument(
-            name="-".join(t.name for t in request.mix.timbres),
+            name="-".join(t.name for t in sound.mix.timbres),
             sample_rate=self.sample_rate,
             regions=regions,
-            provenance=self._provenance(request),
+            provenance=_provenance(sound, self._model.content_hash),
         )
-
-    def _provenance(self, request: RenderRequest) -> dict[str, str]:
-        sources = [
-            f"{timbre.name} ({timbre.content_hash[:12]}) {weight:.4f}"
-            + (f", fitted by {timbre.fit_steps} steps" if timbre.fitted else "")
-            for timbre, weight in zip(request.mix.timbres, request.mix.weights, strict=True)
-        ]
-        return {
-            "model": self._model.content_hash[:12],
-            "sources": "; ".join(sources),
-            "pooled": "yes" if request.mix.one_instrument else "no",
-            "seed": str(request.seed),
-            "variation": f"{request.variation:g}",
-            "refinement": f"{request.refinement:g}",
-            "carry_over": f"{request.carry_over:g}",
-            "original_range": f"{request.original_range:g}",
-            "velocity": str(request.velocity),
-        }
 
     def _place(self, device: torch.device) -> None:
         self._device = device
@@ -527,53 +503,55 @@ class SynthesisEngine:
 
     @torch.inference_mode()
     def _render_batch(
-        self, request: RenderRequest, notes: Sequence[int]
+        self, sound: Sound, notes: Sequence[int], is_draft: bool
     ) -> list[NDArray[np.float32]]:
         """Some notes [T], each as long as it is to be."""
-        lengths = {note: self._length_samples(request, note) for note in notes}
-        drawn = [note for note in notes if not plays_recording(request, note)]
-        audio = dict(zip(drawn, self._render_drawn(request, drawn, lengths), strict=True))
+        lengths = {note: self._length_samples(sound, note) for note in notes}
+        drawn = [note for note in notes if not plays_recording(sound, note)]
+        audio = dict(zip(drawn, self._render_drawn(sound, drawn, lengths, is_draft), strict=True))
         for note in set(notes) - set(drawn):
-            recording = recording_at(request.mix.nearest(note), note, self.sample_rate)
+            recording = recording_at(sound.mix.nearest(note), note, self.sample_rate)
             audio[note] = np.zeros(lengths[note], np.float32)
             audio[note][: len(recording)] = recording[: lengths[note]]
         return [audio[note] for note in notes]
 
     def _render_drawn(
-        self, request: RenderRequest, notes: Sequence[int], lengths: Mapping[int, int]
+        self, sound: Sound, notes: Sequence[int], lengths: Mapping[int, int], is_draft: bool
     ) -> list[NDArray[np.float32]]:
         """Notes [T] that the networks render, of the lengths named."""
         if not notes:
             return []
         pitches = torch.tensor(notes, dtype=torch.float32, device=self._device)
-        mels = self._mels(request, notes)
-        kept = [self._sources(request, note) for note in notes]
+        mels = self._mels(sound, notes)
+        kept = [self._sources(sound, note) for note in notes]
         sources = kept[0] if len(kept) == 1 else torch.cat(kept, dim=1)  # 4 MB a note
         longest = max(lengths[note] for note in notes)
-        matchings = DRAFT_MATCHINGS if request.is_draft else MATCHINGS
-        carriers = self._carriers(request, notes)
+        matchings = DRAFT_MATCHINGS if is_draft else MATCHINGS
+        carriers = self._carriers(sound, notes)
         rendered = self._vocoder.render(mels, pitches, sources, longest, matchings, carriers)
         audio = rendered.cpu().numpy()
         cut = [samples[: lengths[note]] for note, samples in zip(notes, audio, strict=True)]
-        if request.original_range == 0.0:
+        if sound.settings.original_range == 0.0:
             return cut
-        attacks = [self._refine(request.mix.at(note), request.refinement).attack for note in notes]
+        attacks = [
+            self._refine(sound.mix.at(note), sound.settings.refinement).attack for note in notes
+        ]
         return [
             restore_attack(samples, attack, self.sample_rate)
             for samples, attack in zip(cut, attacks, strict=True)
         ]
 
-    def _length_samples(self, request: RenderRequest, note: int) -> int:
+    def _length_samples(self, sound: Sound, note: int) -> int:
         """A recording keeps its length; what is drawn is as long as what it is drawn from."""
-        mix = request.mix.at(note)
+        mix = sound.mix.at(note)
         length_s = _weighted([t.length_s for t in mix.timbres], mix)
-        if plays_recording(request, note):
+        if plays_recording(sound, note):
             length_s = mix.nearest(note).length_s
         return min(self._model.mel.n_samples, max(1, round(length_s * self.sample_rate)))
 
-    def _sources(self, request: RenderRequest, note: int) -> Tensor:
+    def _sources(self, sound: Sound, note: int) -> Tensor:
         """The vocoder's sources of a note, [2, 1, F, K]; a held note takes them again and again."""
-        seed = _note_seed(request, note)
+        seed = _note_seed(sound, note)
 
         def make() -> Tensor:
             generator = torch.Generator().manual_seed(seed)
@@ -583,32 +561,32 @@ class SynthesisEngine:
 
         return self._sources_kept.get(f"{note} {seed}", make)
 
-    def _mels(self, request: RenderRequest, notes: Sequence[int]) -> Tensor:
+    def _mels(self, sound: Sound, notes: Sequence[int]) -> Tensor:
         """Mels [B, M, F]: drawn by the generator, brought nearer to the recordings."""
-        if request.mix.one_instrument:  # each note is of another mix
-            parts = [replace(request, mix=request.mix.at(note), notes=(note,)) for note in notes]
-            return torch.cat([self._mels(part, part.notes) for part in parts])
-        refined = self._refine(request.mix, request.refinement)
+        if sound.mix.one_instrument:  # each note is of another mix
+            parts = [(replace(sound, mix=sound.mix.at(note)), (note,)) for note in notes]
+            return torch.cat([self._mels(part, key) for part, key in parts])
+        refined = self._refine(sound.mix, sound.settings.refinement)
         weights = self._weights_kept.get(
             refined.key, lambda: self._generator.fold(refined.weight_offsets)
         )
-        carried = self._carried(request, notes, refined)
-        generator = torch.Generator().manual_seed(request.seed % 2**63)
+        carried = self._carried(sound, notes, refined)
+        generator = torch.Generator().manual_seed(sound.settings.seed % 2**63)
         z = torch.randn(1, self._model.generator.config.z_dim, generator=generator)
-        z = z * request.variation
-        mels = self._draw(refined.h, notes, float(request.velocity), weights, z) + carried
-        if request.original_range > 0.0:
+        z = z * sound.settings.variation
+        mels = self._draw(refined.h, notes, float(sound.settings.velocity), weights, z) + carried
+        if sound.settings.original_range > 0.0:
             plain = mels
-            if request.velocity != SOURCE_VELOCITY or request.variation > 0.0:
+            if sound.settings.velocity != SOURCE_VELOCITY or sound.settings.variation > 0.0:
                 # What the recording is beside the model is known at its own velocity only.
                 plain = self._draw(refined.h, notes, float(SOURCE_VELOCITY), weights) + carried
-            mels = mels + self._missing(request, notes, plain, refined)
+            mels = mels + self._missing(sound, notes, plain, refined)
         return mels.clamp_min_(-1.0)
 
-    def _carried(self, request: RenderRequest, notes: Sequence[int], refined: _Refined) -> Tensor:
+    def _carried(self, sound: Sound, notes: Sequence[int], refined: _Refined) -> Tensor:
         """What notes get of the carry-over of the mix's timbres, [B, M, F]."""
-        mix, mel = request.mix, self._model.mel
-        strengths = [request.carry_over * weight for weight in mix.weights]
+        mix, mel = sound.mix, self._model.mel
+        strengths = [sound.settings.carry_over * weight for weight in mix.weights]
         return torch.stack(
             [
                 sum_weighted(
@@ -634,16 +612,18 @@ class SynthesisEngine:
         return gates_at(refined.gates[index], semitones, self._model.mel.n_mels)
 
     def _missing(
-        self, request: RenderRequest, notes: Sequence[int], drawn: Tensor, refined: _Refined
+        self, sound: Sound, notes: Sequence[int], drawn: Tensor, refined: _Refined
     ) -> Tensor:
         """What brings drawn mels [B, M, F] nearer to the sources' shifted recordings."""
-        mix, mel = request.mix, self._model.mel
+        mix, mel = sound.mix, self._model.mel
         missing = torch.zeros_like(drawn)
         for place, (timbre, weight) in enumerate(zip(mix.timbres, mix.weights, strict=True)):
             if weight < LEAST_WEIGHT or not timbre.samples.size:
                 continue
             for index, note in enumerate(notes):
-                share = recording_share(note - timbre.root_pitch, request.original_range, mel)
+                share = recording_share(
+                    note - timbre.root_pitch, sound.settings.original_range, mel
+                )
                 if not share.any():
                     continue
                 gain = torch.from_numpy(weight * share).to(self._device)
@@ -654,16 +634,16 @@ class SynthesisEngine:
                 missing[index] += gain * (recorded - drawn[index].clamp_min(-1.0))
         return missing
 
-    def _carriers(self, request: RenderRequest, notes: Sequence[int]) -> Tensor | None:
+    def _carriers(self, sound: Sound, notes: Sequence[int]) -> Tensor | None:
         """Recordings that notes are made of, [B, T]; None where the model alone is asked for.
 
         Those of a mix are summed with the roots of their weights, as independent sounds are.
         """
-        if request.original_range == 0.0 or request.variation > 0.0:
+        if sound.settings.original_range == 0.0 or sound.settings.variation > 0.0:
             return None
         carriers = []
         for note in notes:
-            mix = request.mix.at(note)
+            mix = sound.mix.at(note)
             recordings = [
                 (self._recording(timbre, note).samples, weight**0.5)
                 for timbre, weight in zip(mix.timbres, mix.weights, strict=True)
@@ -705,9 +685,25 @@ def _weighted(values: Sequence[float], mix: TimbreMix) -> float:
     return float(sum(w * v for w, v in zip(mix.weights, values, strict=True)))
 
 
-def _note_seed(request: RenderRequest, note: int) -> int:
+def _provenance(sound: Sound, model_hash: str) -> dict[str, str]:
+    """What an instrument was made from, for its files."""
+    sources = [
+        f"{timbre.name} ({timbre.content_hash[:12]}) {weight:.4f}"
+        + (f", fitted by {timbre.fit_steps} steps" if timbre.fitted else "")
+        for timbre, weight in zip(sound.mix.timbres, sound.mix.weights, strict=True)
+    ]
+    settings = {each.name: getattr(sound.settings, each.name) for each in fields(sound.settings)}
+    return {
+        "model": model_hash[:12],
+        "sources": "; ".join(sources),
+        "pooled": "yes" if sound.mix.one_instrument else "no",
+        **{name: f"{v:g}" if isinstance(v, float) else str(v) for name, v in settings.items()},
+    }
+
+
+def _note_seed(sound: Sound, note: int) -> int:
     """A noise seed of its own for every note, whatever batch it is rendered in."""
-    return (request.seed * 128 + note) % 2**63
+    return (sound.settings.seed * 128 + note) % 2**63
 
 
 def _finish(

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from core.errors import RenderCancelled
 from core.generator import Generator
-from core.inference.request import SOURCE_VELOCITY
+from core.sound import SOURCE_VELOCITY
 
 LEARNING_RATE = 0.01
 """Adam's step size."""

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from core.audio.shift import MAX_SHIFT, shift_pitch
 from core.audio.signal import at_full_level
-from core.inference.request import SOURCE_VELOCITY, RenderRequest, Timbre
 from core.mel import MelConfig, band_edges_hz
+from core.sound import SOURCE_VELOCITY, Sound, Timbre
 
 SHARE_BY_DISTANCE = ((0.0, 1.0), (17.0, 1.0), (34.0, 0.5), (41.0, 0.0))
 """How much of its share a shifted recording has left, by semitones beyond the range, straight lines
@@ -38,15 +38,15 @@ SHIFTED_HZ = (10_000.0, 14_000.0)
 """Frequencies of the note between which its share falls to nothing."""
 
 
-def plays_recording(request: RenderRequest, note: int) -> bool:
+def plays_recording(sound: Sound, note: int) -> bool:
     """Whether a key is the nearest recording itself: near its root, played as it was, not mixed."""
-    mix = request.mix
+    mix, settings = sound.mix, sound.settings
     is_mixed = len(mix.timbres) > 1 and not mix.one_instrument
-    if is_mixed or request.variation > 0.0 or request.velocity != SOURCE_VELOCITY:
+    if is_mixed or settings.variation > 0.0 or settings.velocity != SOURCE_VELOCITY:
         return False
     timbre = mix.nearest(note)
-    is_near = abs(note - timbre.root_pitch) <= request.original_range
-    return bool(timbre.samples.size) and request.original_range > 0.0 and is_near
+    is_near = abs(note - timbre.root_pitch) <= settings.original_range
+    return bool(timbre.samples.size) and settings.original_range > 0.0 and is_near
 
 
 def recording_share(semitones: float, original_range: float, mel: MelConfig) -> NDArray[np.float32]:

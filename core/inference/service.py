@@ -11,7 +11,6 @@ No torch is imported here: the engine's loader does it, on the service's own thr
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import threading
 import time
@@ -26,14 +25,8 @@ from core.audio.files import AudioClip
 from core.errors import CoreError, RenderCancelled
 from core.inference.memory import return_freed_memory
 from core.inference.note_cache import NoteCache
-from core.inference.request import (
-    RenderRequest,
-    RenderSettings,
-    Timbre,
-    TimbreMix,
-    render_settings_of,
-)
 from core.instrument import Region
+from core.sound import Sound, Timbre
 
 if TYPE_CHECKING:
     from core.inference.engine import SynthesisEngine
@@ -57,36 +50,12 @@ Work = Callable[["SynthesisEngine", Progress, threading.Event], ResultT]
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PreviewSettings(RenderSettings):
-    """What a note sounds like, without the notes."""
-
-    mix: TimbreMix
-
-    @property
-    def key(self) -> str:
-        """Content hash: equal settings have equal keys."""
-        numbers = (
-            self.seed, self.velocity, self.variation, self.refinement, self.carry_over,
-            self.original_range,
-        )  # fmt: skip
-        return hashlib.sha256(f"{self.mix.key} {numbers}".encode()).hexdigest()
-
-    def request(self, notes: Sequence[int]) -> RenderRequest:
-        """The request that renders some notes so.
-
-        Raises:
-            ParameterError: A note is out of range.
-        """
-        return RenderRequest(mix=self.mix, notes=tuple(notes), **render_settings_of(self))
-
-
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class NoteReady:
     """A note that may be played."""
 
-    settings_key: str
-    """``PreviewSettings.key`` of what it was rendered from."""
+    sound_key: str
+    """``Sound.key`` of what it was rendered from."""
     note: int
     """MIDI note."""
     region: Region
@@ -101,8 +70,8 @@ class NoteReady:
 class NoteFailed:
     """A note that could not be rendered; it is tried again once other settings were asked for."""
 
-    settings_key: str
-    """``PreviewSettings.key`` of what it was to be rendered from."""
+    sound_key: str
+    """``Sound.key`` of what it was to be rendered from."""
     note: int
     """MIDI note."""
     message: str
@@ -193,20 +162,20 @@ class _Target:
     """What is wanted now; guarded by the service's lock.
 
     Args:
-        settings: The timbre.
+        sound: What notes sound like.
         notes: MIDI notes in the order wanted.
     """
 
-    def __init__(self, settings: PreviewSettings, notes: Sequence[int]) -> None:
-        self.settings = settings
-        self.key = settings.key
+    def __init__(self, sound: Sound, notes: Sequence[int]) -> None:
+        self.sound = sound
+        self.key = sound.key
         self.wanted = tuple(notes)
         self.pending = dict.fromkeys(notes)  # an ordered set of what is still to be delivered
         self.drafted: set[int] = set()  # of those: what has been delivered as a draft
         self.asked_s = time.monotonic()
 
     def inherit(self, previous: _Target) -> None:
-        """Leave out what was delivered already where the settings are the same."""
+        """Leave out what was delivered already where the sound is the same."""
         if previous.key != self.key:
             return
         self.drafted, self.asked_s = previous.drafted, previous.asked_s
@@ -316,20 +285,20 @@ class RenderService:
         self._hand_over(job, self._analyses)
         return job.future
 
-    def preview(self, settings: PreviewSettings | None, notes: Sequence[int]) -> None:
+    def preview(self, sound: Sound | None, notes: Sequence[int]) -> None:
         """Say what is wanted from now on; what was wanted before and is not yet done is dropped.
 
         Args:
-            settings: The timbre; None wants nothing.
+            sound: What notes sound like; None wants nothing.
             notes: MIDI notes in the order wanted, where nothing else tells them apart.
 
         Raises:
             ParameterError: A note is out of range or named twice.
         """
         target = None
-        if settings is not None and notes:
-            settings.request(notes)  # checks them
-            target = _Target(settings, notes)
+        if sound is not None and notes:
+            sound.request(notes)  # checks them
+            target = _Target(sound, notes)
         with self._changed:
             if target is None:
                 self._delivered.clear()
@@ -505,8 +474,7 @@ class RenderService:
             self._say(replace(self._status, state=ServiceState.RENDERING))
         begun = time.perf_counter()
         try:
-            request = replace(target.settings.request(notes), is_draft=batch.is_draft)
-            instrument = engine.render(request)
+            instrument = engine.render(target.sound.request(notes, is_draft=batch.is_draft))
         except Exception as error:  # noqa: BLE001 - reported for each note; the others go on
             if len(notes) == 1:
                 self._fail(target, notes[0], error)
@@ -543,7 +511,7 @@ class RenderService:
         """Hand a note out, unless nobody waits for it any more."""
         if self._take_off(target, note, is_draft=is_draft):
             ready = NoteReady(
-                settings_key=target.key, note=note, region=region, sample_rate=self._sample_rate,
+                sound_key=target.key, note=note, region=region, sample_rate=self._sample_rate,
                 is_draft=is_draft,
             )  # fmt: skip
             _call(self._on_note, ready)
@@ -551,7 +519,7 @@ class RenderService:
     def _fail(self, target: _Target, note: int, error: Exception) -> None:
         reason = _as_core_error(f"Note {note} could not be rendered", error)
         if self._take_off(target, note) and self._on_failure is not None:
-            failed = NoteFailed(settings_key=target.key, note=note, message=str(reason))
+            failed = NoteFailed(sound_key=target.key, note=note, message=str(reason))
             _call(self._on_failure, failed)
 
     def _take_off(self, target: _Target, note: int, *, is_draft: bool = False) -> bool:

@@ -12,8 +12,8 @@ import numpy as np
 
 from core.audio.files import AudioClip
 from core.errors import CheckpointError, RenderCancelled
-from core.inference.request import RenderRequest, Timbre
 from core.instrument import Instrument, Region, tile_zones
+from core.sound import RenderRequest, Timbre
 
 
 class FakeEngine:
@@ -104,5 +104,5 @@ class FakeEngine:
                 progress(len(regions), len(request.notes))
         return Instrument(
             name="from the engine", sample_rate=self.sample_rate, regions=tuple(regions),
-            provenance={"seed": str(request.seed)},
+            provenance={"seed": str(request.sound.settings.seed)},
         )  # fmt: skip

@@ -19,9 +19,9 @@ from app.audio.midi_input import OpenPort
 from app.settings import AppSettings
 from core.audio.pitch import midi_to_hz
 from core.errors import RenderCancelled
-from core.inference.request import RenderRequest
 from core.instrument import Instrument, Region, tile_zones
 from core.sampler.sampler import Sampler
+from core.sound import RenderRequest
 from tests.app.audio.fake_audio_system import FakeAudioSystem, device
 from tests.app.fake_engine import FakeEngine
 
@@ -51,7 +51,7 @@ class MixEngine(FakeEngine):
         cancel: threading.Event | None = None,
     ) -> Instrument:
         self.requests.append(request)
-        share = request.mix.weights[-1] if len(request.mix.timbres) > 1 else 0.0
+        share = request.sound.mix.weights[-1] if len(request.sound.mix.timbres) > 1 else 0.0
         time_s = np.arange(RATE) / RATE
         regions = []
         for note, (low, high) in zip(request.notes, tile_zones(request.notes), strict=True):

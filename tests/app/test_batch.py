@@ -87,10 +87,14 @@ def test_each_file_and_each_folder_becomes_an_instrument(
         ("bell", "made", 1), ("cello", "made", 3), ("drum", "made", 1),
     ]  # fmt: skip
     assert all((tmp_path / "out" / file).is_file() for line in report for file in line["files"])
-    mixes = {request.mix.timbres[0].name: request.mix.weights for request in in_process.requests}
+    mixes = {
+        request.sound.mix.timbres[0].name: request.sound.mix.weights
+        for request in in_process.requests
+    }
     assert mixes["note 0"] == pytest.approx((1 / 3,) * 3)
     pooled = {
-        request.mix.timbres[0].name: request.mix.one_instrument for request in in_process.requests
+        request.sound.mix.timbres[0].name: request.sound.mix.one_instrument
+        for request in in_process.requests
     }
     assert pooled == {"bell": False, "note 0": True, "drum": False}
     assert len(in_process.loaded) == 1
@@ -108,7 +112,7 @@ def test_what_is_done_is_not_done_again(
     write_tone(sounds / "bell.wav", 300.0)  # another sound of the same name
     (out / "drum" / "drum.sfz").unlink()
     assert run(sounds, out) == 0
-    assert sorted(r.mix.timbres[0].name for r in in_process.requests) == ["bell", "drum"]
+    assert sorted(r.sound.mix.timbres[0].name for r in in_process.requests) == ["bell", "drum"]
     in_process.requests.clear()
     assert run(sounds, out, "--seed", "3") == 0
     assert len(in_process.requests) == 3

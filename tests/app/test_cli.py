@@ -71,10 +71,18 @@ def test_everything_asked_for_reaches_the_engine(
     )
     assert main(command.split()) == 0
     (request,) = engine.requests
-    assert [timbre.root_pitch for timbre in request.mix.timbres] == [61.0, 59.7]
-    assert request.mix.weights == (0.75, 0.25)
-    assert (request.notes, request.velocity, request.seed) == ((60,), 33, 5)
-    assert (request.variation, request.refinement, request.carry_over) == (0.5, 0.25, 0.75)
+    assert [timbre.root_pitch for timbre in request.sound.mix.timbres] == [61.0, 59.7]
+    assert request.sound.mix.weights == (0.75, 0.25)
+    assert (request.notes, request.sound.settings.velocity, request.sound.settings.seed) == (
+        (60,),
+        33,
+        5,
+    )
+    assert (
+        request.sound.settings.variation,
+        request.sound.settings.refinement,
+        request.sound.settings.carry_over,
+    ) == (0.5, 0.25, 0.75)
     assert engine.loaded == [(None, "cpu")]
     assert (tmp_path / "out" / "bell-pluck.sfz").exists()
 
@@ -86,8 +94,8 @@ def test_notes_of_one_instrument_are_pooled(
     command = f"{verb} {bell} {pluck} --pool --root C3,C4 --notes 60 --out {tmp_path / 'out'}"
     assert main(command.split()) == 0
     (request,) = engine.requests
-    assert request.mix.one_instrument
-    assert [timbre.root_pitch for timbre in request.mix.timbres] == [48, 60]
+    assert request.sound.mix.one_instrument
+    assert [timbre.root_pitch for timbre in request.sound.mix.timbres] == [48, 60]
     assert engine.fits == []
 
 
@@ -98,7 +106,7 @@ def test_samples_are_fitted_before_they_are_rendered(
     command = f"{verb} {bell} --fit 7 --notes 60,61 --out {tmp_path / 'out'}"
     assert main(command.split()) == 0
     assert engine.fits == [7]
-    assert all(timbre.fitted for timbre in engine.requests[0].mix.timbres)
+    assert all(timbre.fitted for timbre in engine.requests[0].sound.mix.timbres)
 
 
 def test_a_signal_cancels_a_fit(engine: FakeEngine, bell: Path, tmp_path: Path) -> None:
@@ -118,7 +126,7 @@ def test_roots_are_for_all_or_for_each(
 ) -> None:
     command = f"render {bell} {pluck} --notes 60 --out {tmp_path / 'out'} --root {root}"
     assert main(command.split()) == 0
-    assert [timbre.root_pitch for timbre in engine.requests[0].mix.timbres] == pitches
+    assert [timbre.root_pitch for timbre in engine.requests[0].sound.mix.timbres] == pitches
 
 
 @pytest.mark.parametrize(
@@ -140,7 +148,7 @@ def test_roots_are_for_all_or_for_each(
         ("render {bell} --notes 60 --out {out} --velocity 0", "'0' is no whole number"),
         ("render {bell} --notes 60 --out {out} --velocity loud", "'loud' is no whole number"),
         ("render {bell} --notes 60 --out {out} --seed -3", "--seed"),
-        ("render {bell} --notes 60 --out {out} --variation 3", "'3' is no number from 0 to 2"),
+        ("render {bell} --notes 60 --out {out} --variation 3", "'3' is no number from 0 to 1"),
         ("render {bell} --notes 60 --out {out} --carry-over 1.5", "'1.5' is no number from 0 to 1"),
         ("render {bell} --notes 60 --out {out} --pool", "got 1 sample, so give two or more"),
         ("render {bell} {bell} --notes 60 --out {out} --pool --weights 1,2", "count alike"),
@@ -150,7 +158,7 @@ def test_roots_are_for_all_or_for_each(
         ),
         (
             "render {bell} --notes 60 --out {out} --fit 201",
-            "'201' is no whole number from 0 to 200",
+            "'201' is no whole number from 0 to 100",
         ),
         ("render {bell} --notes 60 --out {out} --device tpu", "'tpu'"),
         ("render {bell} --notes 60 --out {out} --colour red", "--colour"),

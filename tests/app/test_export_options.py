@@ -10,9 +10,9 @@ import pytest
 
 from app.__main__ import main
 from app.cli.plan import pad_places
-from core.inference.building import PadGrid
-from core.inference.request import RenderRequest
 from core.instrument import Instrument
+from core.plan import PadGrid
+from core.sound import RenderRequest
 from tests.app.fake_engine import FakeEngine
 
 
@@ -46,8 +46,8 @@ def test_the_plan_reaches_the_file(engine: FakeEngine, bell: Path, tmp_path: Pat
     for name, value in (("attack", "0.5"), ("decay", "1"), ("sustain", "25"), ("release", "2")):
         assert set(opcodes(sfz, f"ampeg_{name}")) == {value}
     assert "loudness: -30.0 to -30.0 LUFS" in sfz.read_text()
-    assert [request.velocity for request in engine.requests] == [100, 45] * 3
-    assert [request.seed for request in engine.requests] == [0, 0, 1, 1, 2, 2]
+    assert [request.sound.settings.velocity for request in engine.requests] == [100, 45] * 3
+    assert [request.sound.settings.seed for request in engine.requests] == [0, 0, 1, 1, 2, 2]
 
 
 def test_loops_are_found_unless_unwanted(
@@ -76,7 +76,7 @@ def test_a_pad_has_its_samples_in_the_corners(
     command = f"export {samples} --format sfz --notes 60 --pad 3x3 --out {tmp_path / 'out'}"
     assert main(command.split()) == 0
     mixes = [
-        {t.name: w for t, w in zip(r.mix.timbres, r.mix.weights, strict=True)}
+        {t.name: w for t, w in zip(r.sound.mix.timbres, r.sound.mix.weights, strict=True)}
         for r in engine.requests
     ]
     assert [mixes[index] for index in (0, 2, 6, 8)] == [

@@ -15,7 +15,7 @@ from app.models import edits
 from app.models.session import Source
 from app.panels.sources import FIT_STEPS
 from core.errors import DeviceError
-from core.inference.request import Timbre
+from core.sound import Timbre
 from tests.app.program import WAIT_MS, MixEngine, Program, write_tone
 
 
@@ -59,7 +59,7 @@ class Studio(Program):
 
     def is_fitted(self, index: int = 0) -> bool:
         """Whether what sounds is the fitted timbre."""
-        settings = self.studio.sound.settings
+        settings = self.studio.sound.sound
         assert settings is not None
         return bool(settings.mix.timbres[index].fitted)
 

@@ -16,7 +16,8 @@ from app.live.keys import KeyOrigin
 from app.models import edits
 from app.models.session import ExportSettings
 from core.audio.files import AudioClip
-from core.inference.request import Timbre, TimbreMix
+from core.plan import NoteSpan, PadGrid
+from core.sound import Timbre, TimbreMix
 from tests.app.program import WAIT_MS, MixEngine, Program, write_tone
 
 
@@ -49,7 +50,7 @@ def switch(program: Program) -> None:
 
 
 def mix_of_now(program: Program) -> TimbreMix:
-    settings = program.studio.sound.settings
+    settings = program.studio.sound.sound
     assert settings is not None
     return settings.mix
 
@@ -66,7 +67,7 @@ def test_all_sources_sound_alike_wherever_the_cursor_is(program: Program) -> Non
         assert mix.one_instrument
         assert [timbre.name for timbre in mix.timbres] == ["low", "high"]
         assert mix.weights == (0.5, 0.5)
-        assert any(request.mix == mix for request in program.engine.requests)
+        assert any(request.sound.mix == mix for request in program.engine.requests)
         switch(program)
         assert mix_of_now(program) == morphed
 
@@ -75,15 +76,15 @@ def test_the_switch_is_one_step_to_undo_and_shown_as_it_stands(program: Program)
     window, document = program.window, program.studio.document
     before = document.session
     window.one_instrument.click()
-    assert document.session == replace(before, sound=replace(before.sound, one_instrument=True))
+    assert document.session == replace(before, one_instrument=True)
     assert document.history.undo_label == "Play as one instrument"
     window.undo_action.trigger()
     assert document.session == before
     assert not window.one_instrument.isChecked()
     window.redo_action.trigger()
     assert window.one_instrument.isChecked()
-    window.sound_panel.refinement.slider.setValue(40)  # other settings leave it
-    assert document.session.sound.one_instrument
+    window.sound_panel.sliders["refinement"].slider.setValue(40)  # other settings leave it
+    assert document.session.one_instrument
 
 
 def test_one_note_alone_is_played_as_any_source(program: Program) -> None:
@@ -154,14 +155,16 @@ def test_snapshots_keep_it(program: Program) -> None:
     program.window.pad.snapshot_dropped.emit(0, 0.4, 0.6)
     program.qtbot.waitUntil(lambda: len(program.names) == 3, timeout=WAIT_MS)
     dropped = next(r for r in reversed(program.engine.requests) if r.notes == (72,))
-    assert dropped.mix.one_instrument
+    assert dropped.sound.mix.one_instrument
 
 
 def test_it_is_exported_as_one_sound_whatever_pad_was_wanted(
     program: Program, tmp_path: Path
 ) -> None:
     window, document = program.window, program.studio.document
-    plan = ExportSettings(formats=("sfz",), low_note=60, high_note=60, pad_columns=3)
+    plan = ExportSettings(
+        formats=("sfz",), span=NoteSpan(low=60, high=60), grid=PadGrid(columns=3, rows=1)
+    )
     document.edit("Plan", replace(document.session, export=plan))
     window.export_action.trigger()
     dialog = window.exports.dialog
@@ -177,19 +180,21 @@ def test_it_is_exported_as_one_sound_whatever_pad_was_wanted(
     with program.qtbot.waitSignal(dialog.exported, timeout=WAIT_MS):
         dialog.start.click()
     assert [request.notes for request in program.engine.requests] == [(60,)]
-    assert program.engine.requests[0].mix.one_instrument
+    assert program.engine.requests[0].sound.mix.one_instrument
     dialog.close()
 
 
 def test_it_is_dragged_out_as_one_sound(program: Program) -> None:
     document, output = program.studio.document, program.window.output
-    plan = ExportSettings(formats=("sfz",), low_note=60, high_note=60, pad_columns=3)
+    plan = ExportSettings(
+        formats=("sfz",), span=NoteSpan(low=60, high=60), grid=PadGrid(columns=3, rows=1)
+    )
     document.edit("Plan", replace(document.session, export=plan))
     switch(program)
     program.engine.requests.clear()
     assert output.instrument_handle.mime() is None  # it is being rendered
     program.qtbot.waitUntil(lambda: output.instrument_handle.mime() is not None, timeout=WAIT_MS)
-    assert [request.mix.one_instrument for request in program.engine.requests] == [True]
+    assert [request.sound.mix.one_instrument for request in program.engine.requests] == [True]
 
 
 def test_a_source_is_compared_at_the_loudness_of_its_own_keys(program: Program) -> None:

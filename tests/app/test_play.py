@@ -49,7 +49,11 @@ def test_a_midi_file_names_the_notes_to_render(
     assert main([*command, "--velocity", "33", "--seed", "5", "--carry-over", "0.5"]) == 0
     (request,) = engine.requests
     assert request.notes == (48, 72)
-    assert (request.velocity, request.seed, request.carry_over) == (33, 5, 0.5)
+    assert (
+        request.sound.settings.velocity,
+        request.sound.settings.seed,
+        request.sound.settings.carry_over,
+    ) == (33, 5, 0.5)
 
 
 def test_each_note_sounds_at_its_time_and_pitch(

@@ -16,6 +16,7 @@ from app.live.keys import KeyOrigin
 from app.live.messages import Kind
 from app.models.session import ExportSettings, Session
 from core.audio.pitch import midi_to_hz
+from core.plan import InstrumentOptions, NoteSpan
 from tests.app.program import WAIT_MS, Program, pitch_hz, write_tone
 
 REGIONS = (
@@ -67,11 +68,11 @@ class Screen(Program):
         window.paths.mode.setCurrentIndex(2)
         window.paths.speed.setValue(3.0)
         for slider in (
-            window.sound_panel.refinement,
-            window.sound_panel.original_range,
-            window.sound_panel.carry_over,
-            window.sound_panel.velocity,
-            window.sound_panel.variation,
+            window.sound_panel.sliders["refinement"],
+            window.sound_panel.sliders["original_range"],
+            window.sound_panel.sliders["carry_over"],
+            window.sound_panel.sliders["velocity"],
+            window.sound_panel.sliders["variation"],
         ):
             slider.slider.setValue(7)
         window.envelope.attack.setValue(0.5)
@@ -233,13 +234,19 @@ def test_the_export_dialog_follows_the_document(
     assert dialog is not None
     dialog.layers.setValue(3)
     window.exports.set_range(50, 60)  # what is chosen in the dialog and not used yet stays
-    assert dialog.plan == ExportSettings(low_note=50, high_note=60, velocity_layers=3)
-    plan = ExportSettings(formats=("wav",), low_note=40, high_note=44, step=2, round_robins=2)
-    document.edit("Plan", replace(document.session, export=plan))
-    assert dialog.plan == plan
+    span = NoteSpan(low=50, high=60)
+    layered = InstrumentOptions(velocity_layers=3)
+    assert dialog.chosen == ExportSettings(span=span, options=layered)
+    chosen = ExportSettings(
+        formats=("wav",),
+        span=NoteSpan(low=40, high=44, step=2),
+        options=InstrumentOptions(round_robins=2),
+    )
+    document.edit("Plan", replace(document.session, export=chosen))
+    assert dialog.chosen == chosen
     document.undo()
-    assert dialog.plan == ExportSettings(low_note=50, high_note=60)
+    assert dialog.chosen == ExportSettings(span=span)
     used.open(other_file)
-    assert dialog.plan == ExportSettings()
+    assert dialog.chosen == ExportSettings()
     assert dialog.name.text() == "other"
     dialog.close()

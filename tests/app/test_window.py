@@ -78,7 +78,7 @@ def test_pasted_files_are_added(program: Program, qtbot: QtBot, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("act", "label"),
     [
-        (lambda w: w.sound_panel.refinement.slider.setValue(40), "Change faithfulness"),
+        (lambda w: w.sound_panel.sliders["refinement"].slider.setValue(40), "Change faithfulness"),
         (lambda w: w.sound_panel.roll(), "Roll the dice"),
         (lambda w: w.output.gain.slider.setValue(-12), "Change the level"),
         (lambda w: w.envelope.attack.setValue(0.5), "Change the envelope"),
@@ -107,10 +107,10 @@ def test_every_edit_can_be_undone(loaded: Program, act: object, label: str) -> N
 def test_what_is_shown_follows_the_document(loaded: Program) -> None:
     document, window = loaded.studio.document, loaded.window
     session = document.session
-    sound = replace(session.sound, refinement=0.4, velocity=60)
-    document.edit("All", replace(session, sound=sound, gain_db=-9.0, x=0.1, y=0.2))
-    assert window.sound_panel.refinement.value == 40
-    assert window.sound_panel.velocity.value == 60
+    settings = replace(session.settings, refinement=0.4, velocity=60)
+    document.edit("All", replace(session, settings=settings, gain_db=-9.0, x=0.1, y=0.2))
+    assert window.sound_panel.sliders["refinement"].value == 40
+    assert window.sound_panel.sliders["velocity"].value == 60
     assert window.output.gain.value == -9
     assert window.pad.cursor_position == (0.1, 0.2)
 

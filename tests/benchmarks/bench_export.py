@@ -12,10 +12,10 @@ from statistics import median
 from core.audio.files import read_audio
 from core.errors import RenderCancelled
 from core.export.base import export_instrument
-from core.inference.building import InstrumentPlan, build_instrument
+from core.inference.building import build_instrument
 from core.inference.engine import SynthesisEngine
-from core.inference.request import TimbreMix
-from core.inference.service import PreviewSettings
+from core.plan import InstrumentPlan
+from core.sound import Sound, TimbreMix
 from tests.benchmarks.measuring import Row, sample_paths
 
 PIANO = tuple(range(21, 109))
@@ -35,9 +35,7 @@ def measure(model: Path | None) -> Iterator[Row]:
     """
     engine = SynthesisEngine.load(model, "cpu")
     timbres = [engine.analyze(read_audio(path)) for path in sample_paths()[: SOUNDS + 1]]
-    sounds = [
-        PreviewSettings(mix=TimbreMix(timbres=(timbre,), weights=(1.0,))) for timbre in timbres
-    ]
+    sounds = [Sound(mix=TimbreMix(timbres=(timbre,), weights=(1.0,))) for timbre in timbres]
     plan = InstrumentPlan(notes=PIANO)
     build_instrument(engine, sounds[-1], InstrumentPlan(notes=PIANO[::6]))  # warms up
     walls_s, ratios = [], []
@@ -60,7 +58,7 @@ def measure(model: Path | None) -> Iterator[Row]:
     )  # fmt: skip
 
 
-def _wait_ms(engine: SynthesisEngine, sound: PreviewSettings, after_s: float) -> float:
+def _wait_ms(engine: SynthesisEngine, sound: Sound, after_s: float) -> float:
     """Time from a cancel to the end of the work, milliseconds."""
     cancel = threading.Event()
     asked_s: list[float] = []

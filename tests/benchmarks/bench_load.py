@@ -11,7 +11,7 @@ from statistics import median
 
 from core.audio.files import read_audio
 from core.inference.engine import SynthesisEngine
-from core.inference.request import RenderRequest, TimbreMix
+from core.sound import RenderRequest, Sound, TimbreMix
 from tests.benchmarks.measuring import Row, milliseconds, sample_paths, time_side_by_side
 
 ROUNDS = 5
@@ -54,7 +54,7 @@ def _first_sound_ms(engine: SynthesisEngine, path: Path) -> float:
     start = time.perf_counter()
     timbre = engine.analyze(read_audio(path))
     mix = TimbreMix(timbres=(timbre,), weights=(1.0,))
-    engine.render(RenderRequest(mix=mix, notes=(round(timbre.root_pitch),)))
+    engine.render(RenderRequest(sound=Sound(mix=mix), notes=(round(timbre.root_pitch),)))
     return 1000 * (time.perf_counter() - start)
 
 

@@ -22,10 +22,10 @@ from app.audio.player import Player
 from app.audio.portaudio import BUFFERED_BLOCKS
 from app.background.render_bridge import looped
 from core.inference.engine import SynthesisEngine
-from core.inference.request import Timbre, TimbreMix
-from core.inference.service import NoteReady, PreviewSettings, RenderService
+from core.inference.service import NoteReady, RenderService
 from core.instrument import Instrument, Loop, Region
 from core.sampler.sampler import Meters, Sampler
+from core.sound import Sound, Timbre, TimbreMix
 from tests.benchmarks.measuring import Row, milliseconds, read_sample
 from tests.helpers.pulse import PulseServer, missing_part, pulse_server
 from tests.helpers.signals import sine
@@ -296,8 +296,8 @@ def _pad_to_zone(player: Player, engine: SynthesisEngine, timbres: Sequence[Timb
     return taken_s[1:]  # the first refines both timbres
 
 
-def _settings(timbres: Sequence[Timbre], x: float) -> PreviewSettings:
-    return PreviewSettings(mix=TimbreMix(timbres=tuple(timbres), weights=(1.0 - x, x)))
+def _settings(timbres: Sequence[Timbre], x: float) -> Sound:
+    return Sound(mix=TimbreMix(timbres=tuple(timbres), weights=(1.0 - x, x)))
 
 
 def _meters(player: Player) -> Meters:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -12,9 +11,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from core.device import cpu_has_fast_bfloat16
 from core.inference.engine import SynthesisEngine
-from core.inference.request import ORIGINAL_RANGE, RenderRequest, TimbreMix
 from core.mel import MelConfig
+from core.sound import ORIGINAL_RANGE, RenderRequest, RenderSettings, Sound, TimbreMix
 from tests.benchmarks.measuring import Row, milliseconds, read_sample, time_side_by_side
+from tests.core.requests import with_settings
 from training.evaluation.baselines import BaselineError, griffin_lim, rubber_band_shift
 
 ROUNDS = 7
@@ -33,7 +33,9 @@ def measure(model: Path | None) -> Iterator[Row]:
     timbre = engine.analyze(read_sample("pad"))
     note = round(timbre.root_pitch) + SEMITONES
     mix = TimbreMix(timbres=(timbre,), weights=(1.0,))
-    request = RenderRequest(mix=mix, notes=(note,), original_range=0.0)  # the networks alone
+    request = RenderRequest(
+        sound=Sound(mix=mix, settings=RenderSettings(original_range=0.0)), notes=(note,)
+    )  # the networks alone
     engine.render(request)  # refines the timbre, which is done once for all notes
     with FlopCounterMode(display=False) as counter:
         engine.render(request)
@@ -42,11 +44,11 @@ def measure(model: Path | None) -> Iterator[Row]:
 
     def render_refining() -> None:
         # A strength never asked for before: nothing of the refined mix is in the cache.
-        engine.render(replace(request, refinement=1.0 - 1e-5 * next(strengths)))
+        engine.render(with_settings(request, refinement=1.0 - 1e-5 * next(strengths)))
 
     jobs: dict[str, Callable[[], object]] = {
         "note": lambda: engine.render(request),
-        "carried": lambda: engine.render(replace(request, original_range=ORIGINAL_RANGE)),
+        "carried": lambda: engine.render(with_settings(request, original_range=ORIGINAL_RANGE)),
         "refined note": render_refining,
         "griffin-lim": lambda: griffin_lim(timbre.mel, MelConfig()),
         "product": _matrix_product(),

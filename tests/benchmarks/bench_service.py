@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from app.application import load_engine
-from core.inference.request import Timbre, TimbreMix
-from core.inference.service import NoteReady, PreviewSettings, RenderService
+from core.inference.service import NoteReady, RenderService
+from core.sound import Sound, Timbre, TimbreMix
 from tests.benchmarks.measuring import Row, read_sample
 
 MOVES_PER_S = 60.0
@@ -41,10 +41,10 @@ class Player:
         analyses = [self.service.analyze(read_sample(name)) for name in ("pad", "bowed")]
         self._timbres: Sequence[Timbre] = [each.result(PATIENCE_S) for each in analyses]
 
-    def at(self, position: float) -> PreviewSettings:
+    def at(self, position: float) -> Sound:
         """Settings of a place between the two sounds, 0 to 1."""
         mix = TimbreMix(timbres=tuple(self._timbres), weights=(position, 1.0 - position))
-        return PreviewSettings(mix=mix)
+        return Sound(mix=mix)
 
     def wait(self) -> tuple[float, NoteReady]:
         """The next note, and when it came."""
@@ -58,7 +58,7 @@ class Player:
         missing = set(notes)
         while missing:
             came, note = self.wait()
-            if note.settings_key == settings.key:
+            if note.sound_key == settings.key:
                 missing.discard(note.note)
         return came - begun
 
@@ -76,10 +76,10 @@ class Player:
         taken: list[float] = []
         while waiting:
             came, note = self.wait()
-            newest = moved[note.settings_key]
+            newest = moved[note.sound_key]
             taken += [came - asked for _, asked in waiting if asked <= newest]
             waiting = [(key, asked) for key, asked in waiting if asked > newest]
-        assert note.settings_key == last
+        assert note.sound_key == last
         return taken
 
 

@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 
 from core.audio.files import read_audio
 from core.export.base import FORMATS, export_instrument, openable
-from core.inference.building import InstrumentPlan, PadGrid, build_instrument, build_pad
+from core.inference.building import build_instrument, build_pad
 from core.inference.model import SHIPPED_MODEL
-from core.inference.request import TimbreMix
-from core.inference.service import PreviewSettings
 from core.instrument import HIGHEST_KEY, Instrument, PadInstrument
+from core.plan import InstrumentOptions, InstrumentPlan, PadGrid
+from core.sound import Sound, TimbreMix
 from core.verify.check import verify_files
 from core.verify.report import FileReport, VerificationReport
 
@@ -57,15 +57,15 @@ def made() -> Made:
     }
     timbres = {name: engine.analyze(clip) for name, clip in clips.items()}
 
-    def settings(*names: str) -> PreviewSettings:
+    def settings(*names: str) -> Sound:
         mix = TimbreMix(timbres=tuple(timbres[n] for n in names), weights=(1.0,) * len(names))
-        return PreviewSettings(mix=mix)
+        return Sound(mix=mix)
 
     def corners(x: float, y: float) -> list[float]:
         return [(1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y]
 
     plain = InstrumentPlan(notes=(48, 54, 60, 66, 72))
-    layered = InstrumentPlan(notes=(48, 60, 72), velocity_layers=2)
+    layered = InstrumentPlan(notes=(48, 60, 72), options=InstrumentOptions(velocity_layers=2))
     single = InstrumentPlan(notes=(PAD_KEY,))
     instruments: Made = {
         name: build_instrument(engine, settings(name), plain, name=name)

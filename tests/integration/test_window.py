@@ -96,7 +96,7 @@ def test_from_the_first_drop_to_the_reopened_session(
         dialog.start.click()
     assert (tmp_path / "out" / "Mine.sfz").is_file()
     wavs = list((tmp_path / "out" / "Mine").glob("*.wav"))
-    assert len(wavs) == len(document.session.export.notes)
+    assert len(wavs) == len(document.session.export.span.notes)
     assert soundfile.info(wavs[0]).samplerate == RATE
     dialog.close()
 

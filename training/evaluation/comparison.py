@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from core.inference.engine import SynthesisEngine
-from core.inference.request import RenderRequest, Timbre, TimbreMix
 from core.mel import MelSpectrogram
+from core.sound import RenderRequest, RenderSettings, Sound, Timbre, TimbreMix
 from training import losses
 from training.data.pairs import Indices
 from training.evaluation.baselines import resample_shift, rubber_band_shift
@@ -282,9 +282,11 @@ class Comparison:
         for source, target in pairs.tolist():
             # A source is as loud as it was played, whatever that was: the default velocity stands.
             request = RenderRequest(
-                mix=TimbreMix(timbres=(timbres[source],), weights=(1.0,)),
+                sound=Sound(
+                    mix=TimbreMix(timbres=(timbres[source],), weights=(1.0,)),
+                    settings=RenderSettings(refinement=refinement),
+                ),
                 notes=(round(float(self.bench.split.midi_pitch[target])),),
-                refinement=refinement,
             )
             rendered = engine.render(request).regions[0].samples
             notes.append(self.bench.whole_note(rendered, timbres[source].onset_s))

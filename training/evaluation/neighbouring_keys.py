@@ -11,8 +11,8 @@ from itertools import chain, pairwise
 import numpy as np
 
 from core.audio.loudness import momentary_loudness_db
-from core.inference.request import ORIGINAL_RANGE, RenderRequest, TimbreMix
 from core.instrument import HIGHEST_KEY
+from core.sound import ORIGINAL_RANGE, RenderRequest, RenderSettings, Sound, TimbreMix
 from training.data.dataset import CorpusSplit
 from training.data.pairs import Indices
 from training.evaluation.draws import draw_sources, is_whole_note
@@ -86,7 +86,9 @@ class _Keyboard:
         self.unit_db = bench.unit_db
         mix = TimbreMix(timbres=(bench.analyze(source),), weights=(1.0,))
         velocity = int(bench.split.velocity[source])
-        request = RenderRequest(mix=mix, notes=tuple(keys), velocity=velocity)
+        request = RenderRequest(
+            sound=Sound(mix=mix, settings=RenderSettings(velocity=velocity)), notes=tuple(keys)
+        )
         sounds = [region.samples for region in bench.engine.render(request).regions]
         mels = bench.mels_of([bench.whole_note(sound) for sound in sounds])
         levels = [momentary_loudness_db(sound, bench.sample_rate) for sound in sounds]

@@ -20,7 +20,7 @@ from rich.progress import track
 from torch import Tensor
 
 from core.audio.pitch import estimate_root
-from core.inference.request import RenderRequest, TimbreMix
+from core.sound import RenderRequest, Sound, TimbreMix
 from training import losses
 from training.data.dataset import step_rng
 from training.data.pairs import Indices
@@ -204,7 +204,7 @@ class Quality:
             # By the tracked pitch, as a user's one-shot is: recordings are not all in tune.
             timbre = self.bench.analyze(index, root=pitch + own / 100.0)
             mix = TimbreMix(timbres=(timbre,), weights=(1.0,))
-            for region in engine.render(RenderRequest(mix=mix, notes=wanted)).regions:
+            for region in engine.render(RenderRequest(sound=Sound(mix=mix), notes=wanted)).regions:
                 error = tuning_error_cents(region.samples[0], region.root_note, engine.sample_rate)
                 lost += error is None
                 if error is not None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from core.audio.pitch import note_name
-from core.inference.request import RenderRequest, TimbreMix
+from core.sound import RenderRequest, RenderSettings, Sound, TimbreMix
 from training.data.dataset import step_rng
 from training.data.pairs import Indices, NotePairs
 from training.evaluation.draws import comparable_pairs, semitones_of
@@ -101,7 +101,10 @@ def render_pair(bench: Workbench, source: int, target: int) -> ShownPair:
     split = bench.split
     note = round(float(split.midi_pitch[target]))
     mix = TimbreMix(timbres=(bench.analyze(source),), weights=(1.0,))
-    request = RenderRequest(mix=mix, notes=(note,), velocity=int(split.velocity[target]))
+    request = RenderRequest(
+        sound=Sound(mix=mix, settings=RenderSettings(velocity=int(split.velocity[target]))),
+        notes=(note,),
+    )
     sound = bench.whole_note(bench.engine.render(request).regions[0].samples)
     root = round(float(split.midi_pitch[source]))
     return ShownPair(

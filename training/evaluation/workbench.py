@@ -24,8 +24,8 @@ from core.inference.engine import SynthesisEngine
 from core.inference.fitting import fit_offsets
 from core.inference.folded_vocoder import FoldedVocoder
 from core.inference.model import SHIPPED_MODEL, Model, load_model
-from core.inference.request import Timbre
 from core.mel import MelSpectrogram
+from core.sound import Timbre
 from training.data.dataset import CorpusSplit
 from training.data.pairs import NotePairs, PairConfig
 from training.pitch_judge import PitchJudge, PitchJudgeConfig

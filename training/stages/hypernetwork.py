@@ -30,8 +30,8 @@ from core.inference.carry_over import carry_over_of, moved
 from core.inference.gates import GATE_SHAPE, gates_at
 from core.inference.miss import miss_code
 from core.inference.original import recording_share
-from core.inference.request import ORIGINAL_RANGE
 from core.mel import MelConfig
+from core.sound import ORIGINAL_RANGE
 from training import losses
 from training.data.augment import AugmentConfig, apply_change, disturb_source, shared_change
 from training.data.dataset import NoteBatch

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from core.inference.request import RenderRequest, TimbreMix
+from core.sound import RenderRequest, RenderSettings, Sound, TimbreMix
 from training.data.dataset import step_rng
 from training.evaluation.config import EvaluateConfig
 from training.evaluation.draws import draw_sources
@@ -43,7 +43,9 @@ def study_interpolation(bench: Workbench, config: EvaluateConfig, out: Path) -> 
         heard = []
         for pair in timbres:
             mix = TimbreMix(timbres=pair, weights=(1.0 - weight, weight))
-            request = RenderRequest(mix=mix, notes=NOTES, original_range=0.0)
+            request = RenderRequest(
+                sound=Sound(mix=mix, settings=RenderSettings(original_range=0.0)), notes=NOTES
+            )
             regions = bench.engine.render(request).regions
             heard += [bench.whole_note(region.samples) for region in regions]
         judged = bench.judge_sounds(torch.from_numpy(sound)[None] for sound in heard)

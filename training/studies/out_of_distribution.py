@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from core.audio.files import AudioClip, read_audio
-from core.inference.request import RenderRequest, Timbre, TimbreMix
+from core.sound import RenderRequest, RenderSettings, Sound, Timbre, TimbreMix
 from training.data.dataset import step_rng
 from training.evaluation.config import EvaluateConfig
 from training.evaluation.draws import draw_sources
@@ -95,7 +95,9 @@ def _look(bench: Workbench, name: str, timbre: Timbre) -> Finding:
     octaves = (root - OCTAVE, root, root + OCTAVE)
     notes = tuple(note for note in octaves if LOWEST_NOTE <= note <= HIGHEST_NOTE)
     mix = TimbreMix(timbres=(timbre,), weights=(1.0,))
-    request = RenderRequest(mix=mix, notes=notes, original_range=0.0)
+    request = RenderRequest(
+        sound=Sound(mix=mix, settings=RenderSettings(original_range=0.0)), notes=notes
+    )
     sounds = [bench.whole_note(r.samples) for r in bench.engine.render(request).regions]
     mels = bench.mels_of(sounds)
     source = AudioClip(samples=timbre.samples[None], sample_rate=bench.sample_rate, name=name)

@@ -16,7 +16,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.inference.request import ORIGINAL_RANGE, SOURCE_VELOCITY, RenderRequest, Timbre, TimbreMix
+from core.sound import (
+    ORIGINAL_RANGE,
+    SOURCE_VELOCITY,
+    RenderRequest,
+    RenderSettings,
+    Sound,
+    Timbre,
+    TimbreMix,
+)
 from training.data.dataset import step_rng
 from training.data.pairs import Indices
 from training.evaluation.config import EvaluateConfig
@@ -122,7 +130,10 @@ def _hear(bench: Workbench, cases: Sequence[Case], count: int, original_range: f
         timbres = case.timbres[:count]
         mix = TimbreMix(timbres=timbres, weights=(1.0,) * count, one_instrument=count > 1)
         notes = tuple(int(note) for note in np.round(pitches[case.targets]))
-        request = RenderRequest(mix=mix, notes=notes, original_range=original_range)
+        request = RenderRequest(
+            sound=Sound(mix=mix, settings=RenderSettings(original_range=original_range)),
+            notes=notes,
+        )
         sounds += [bench.whole_note(r.samples) for r in bench.engine.render(request).regions]
         roots = np.array([timbre.root_pitch for timbre in timbres])
         semitones.append(np.abs(pitches[case.targets][:, None] - roots).min(axis=1))

@@ -13,7 +13,7 @@ from app.cli.console import failing_with, tell
 from app.cli.work import load_engine, read_clips
 from core.audio.files import AudioClip
 from core.audio.pitch import RootEstimate, note_name
-from core.inference.request import Timbre
+from core.sound import Timbre
 
 if TYPE_CHECKING:
     from core.inference.engine import SynthesisEngine

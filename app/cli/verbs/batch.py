@@ -23,13 +23,14 @@ from app.cli.arguments import (
     add_strength_arguments,
     converter,
     integer,
+    parameters_of,
 )
 from app.cli.console import CliError, cancellable, failing_with, progress, say, tell
 from app.cli.plan import add_plan_arguments, plan_of
 from core.audio.pitch import parse_notes
 from core.errors import CheckpointError
 from core.export.files import check_destination
-from core.inference.request import render_settings_of
+from core.sound import RenderSettings
 
 SUMMARY = "make an instrument of every sound in a folder"
 MAX_WORKERS = 256
@@ -95,7 +96,7 @@ def _recipe(args: argparse.Namespace) -> Recipe:
         fit_steps=args.fit,
         model=args.model,
         device=args.device,
-        **render_settings_of(args),
+        settings=parameters_of(args, RenderSettings),
     )
 
 

@@ -33,13 +33,13 @@ def run(args: argparse.Namespace) -> None:
         clips = checked_clips(args)
         name = instrument_name(clips)
         check_export(name, args.formats, args.out, force=args.force)
-        engine, settings = listen(args, clips)
+        engine, sound = listen(args, clips)
     with failing_with(1), cancellable() as cancel:
-        settings = fit(engine, settings, args.fit, cancel)
+        sound = fit(engine, sound, args.fit, cancel)
         instrument = (
-            build(engine, settings, plan, name, cancel)
+            build(engine, sound, plan, name, cancel)
             if args.pad is None
-            else build_morph(engine, settings, plan, args.pad, name, cancel)
+            else build_morph(engine, sound, plan, args.pad, name, cancel)
         )
         export(instrument, args.formats, args.out, force=args.force, cancel=cancel)
         if args.verify:

@@ -25,7 +25,7 @@ from app.cli.work import build, checked_clips, fit, instrument_name, listen
 from core.audio.files import write_audio
 from core.errors import ParameterError, RenderCancelled
 from core.export.files import check_destination, publish
-from core.inference.building import InstrumentPlan
+from core.plan import InstrumentPlan
 from core.sampler.sampler import Sampler
 
 SUMMARY = "play a MIDI file, or a scale, with the instrument"
@@ -52,11 +52,11 @@ def run(args: argparse.Namespace) -> None:
         device = None if args.out is not None else _device(args.audio_device)
         if args.out is not None:
             _check_target(args.out, force=args.force)
-        engine, settings = listen(args, clips)
+        engine, sound = listen(args, clips)
     with failing_with(1), cancellable() as cancel:
-        settings = fit(engine, settings, args.fit, cancel)
+        sound = fit(engine, sound, args.fit, cancel)
         plan = InstrumentPlan(notes=notes_of(events))
-        instrument = build(engine, settings, plan, instrument_name(clips), cancel)
+        instrument = build(engine, sound, plan, instrument_name(clips), cancel)
         sampler = Sampler(args.rate)
         sampler.set_envelope(instrument.envelope)
         sampler.load(instrument)

@@ -27,9 +27,9 @@ def run(args: argparse.Namespace) -> None:
     with failing_with(2):
         clips = checked_clips(args)
         check_destination(args.out, entries, force=args.force)
-        engine, settings = listen(args, clips)
+        engine, sound = listen(args, clips)
     with failing_with(1), cancellable() as cancel:
-        request = fit(engine, settings, args.fit, cancel).request(args.notes)
+        request = fit(engine, sound, args.fit, cancel).request(args.notes)
         instrument = render(engine, request, instrument_name(clips), cancel)
 
         def write(folder: Path) -> None:

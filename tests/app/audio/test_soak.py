@@ -16,9 +16,9 @@ from app.audio.output_stream import OutputSettings, StreamKind, StreamState
 from app.audio.player import Player
 from core.audio.files import AudioClip
 from core.inference.engine import SynthesisEngine
-from core.inference.request import TimbreMix
-from core.inference.service import NoteReady, PreviewSettings, RenderService
+from core.inference.service import NoteReady, RenderService
 from core.instrument import Envelope, Instrument, Loop, Region, tile_zones
+from core.sound import Sound, TimbreMix
 from tests.app.fake_engine import FakeEngine
 from tests.helpers.pulse import PulseServer
 from tests.helpers.signals import harmonic_tone
@@ -79,7 +79,7 @@ def test_wild_playing_neither_breaks_nor_grows(pulse: PulseServer, length_s: flo
     def move_pad() -> None:
         x = chance.random()
         mix = TimbreMix(timbres=timbres, weights=(1.0 - x, x))
-        service.preview(PreviewSettings(mix=mix), [60, 67])
+        service.preview(Sound(mix=mix), [60, 67])
 
     actions: list[tuple[float, Callable[[], None]]] = [
         (30.0, lambda: player.note_on(chance.choice(KEYS), chance.randint(1, 127))),

@@ -21,12 +21,13 @@ from app.models.edits import add_source
 from app.models.session import ExportSettings, Session
 from core.audio.files import AudioClip
 from core.errors import ExportError
-from core.inference.request import TimbreMix
-from core.inference.service import PreviewSettings, RenderService
+from core.inference.service import RenderService
 from core.instrument import Envelope
+from core.plan import InstrumentPlan, NoteSpan, PadGrid
+from core.sound import Sound, TimbreMix
 from tests.app.fake_engine import FakeEngine
 
-PLAN = ExportSettings(formats=("sfz",), low_note=48, high_note=72, step=12)
+PLAN = ExportSettings(formats=("sfz",), span=NoteSpan(low=48, high=72, step=12))
 
 
 @pytest.fixture
@@ -61,10 +62,13 @@ def order(engine: FakeEngine, folder: Path, plan: ExportSettings = PLAN) -> Expo
     return ExportOrder(
         name="Mine",
         folder=folder,
-        settings=PreviewSettings(mix=TimbreMix(timbres=tuple(timbres), weights=(1.0, 1.0))),
+        formats=plan.formats,
+        sound=Sound(mix=TimbreMix(timbres=tuple(timbres), weights=(1.0, 1.0))),
         sources=session.sources,
-        envelope=Envelope(release_s=0.5),
-        plan=plan,
+        plan=InstrumentPlan(
+            notes=plan.span.notes, options=plan.options, envelope=Envelope(release_s=0.5)
+        ),
+        grid=plan.grid,
     )
 
 
@@ -100,12 +104,14 @@ def test_what_was_written_is_checked_where_asked_for(
 def test_a_pad_is_morphed_between_its_sources(
     qtbot: QtBot, engine: FakeEngine, service: RenderService, tasks: TaskRunner, tmp_path: Path
 ) -> None:
-    plan = ExportSettings(formats=("sfz",), low_note=60, high_note=60, pad_columns=3)
+    plan = ExportSettings(
+        formats=("sfz",), span=NoteSpan(low=60, high=60), grid=PadGrid(columns=3, rows=1)
+    )
     job = ExportJob(order(engine, tmp_path / "out", plan), service, tasks)
     with qtbot.waitSignal(job.finished, timeout=20_000):
         job.start()
     mixes = [
-        {t.name: w for t, w in zip(r.mix.timbres, r.mix.weights, strict=True)}
+        {t.name: w for t, w in zip(r.sound.mix.timbres, r.sound.mix.weights, strict=True)}
         for r in engine.requests
     ]
     assert mixes[0] == {"one": 1.0}
@@ -138,7 +144,7 @@ def test_a_cancelled_export_leaves_nothing(
 
 def test_the_estimate_counts_shared_samples_once(engine: FakeEngine, tmp_path: Path) -> None:
     def estimate(*formats: str) -> int:
-        plan = ExportSettings(formats=formats, low_note=48, high_note=72, step=12)
+        plan = ExportSettings(formats=formats, span=NoteSpan(low=48, high=72, step=12))
         return estimate_bytes(order(engine, tmp_path, plan), 2.0, 1000)
 
     assert estimate("sfz") == 3 * 2 * 1000 * 3

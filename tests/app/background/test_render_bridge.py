@@ -12,7 +12,7 @@ def note(decay_per_s: float) -> NoteReady:
     time_s = np.arange(2 * 44100) / 44100
     sound = 0.5 * np.sin(2 * np.pi * midi_to_hz(60) * time_s) * np.exp(-decay_per_s * time_s)
     region = Region(root_note=60, low_key=60, high_key=60, samples=sound.astype(np.float32)[None])
-    return NoteReady(settings_key="a", note=60, region=region, sample_rate=44100)
+    return NoteReady(sound_key="a", note=60, region=region, sample_rate=44100)
 
 
 def test_a_note_that_sustains_gets_a_loop() -> None:
@@ -21,7 +21,7 @@ def test_a_note_that_sustains_gets_a_loop() -> None:
     assert loop is not None
     turns = loop.length * midi_to_hz(60) / 44100
     assert abs(turns - round(turns)) < 0.02
-    assert (ready.note, ready.settings_key, ready.sample_rate) == (60, "a", 44100)
+    assert (ready.note, ready.sound_key, ready.sample_rate) == (60, "a", 44100)
 
 
 def test_a_note_that_decays_stays_as_it_is() -> None:

@@ -18,13 +18,14 @@ from app.models.session import (
     ExportSettings,
     Session,
     Snapshot,
-    SoundSettings,
     Source,
 )
 from app.models.session_file import encode_clip, write_session
 from core.audio.files import AudioClip
 from core.errors import ParameterError
 from core.instrument import Envelope
+from core.plan import InstrumentOptions, NoteSpan, PadGrid
+from core.sound import RenderSettings
 
 
 def make_clip(
@@ -70,14 +71,14 @@ SOURCES = st.builds(
     y=UNIT,
 )
 SHELVES = st.lists(SOURCES, max_size=5, unique_by=lambda source: source.id).map(tuple)
-SOUNDS = st.builds(
-    SoundSettings,
+SETTINGS = st.builds(
+    RenderSettings,
     variation=UNIT,
     seed=st.integers(0, 2**63 - 1),
     refinement=st.floats(0.0, 2.0),
     carry_over=UNIT,
+    original_range=st.floats(0.0, 24.0),
     velocity=st.integers(1, 127),
-    one_instrument=st.booleans(),
 )
 ENVELOPES = st.builds(
     Envelope,
@@ -87,7 +88,14 @@ ENVELOPES = st.builds(
     release_s=st.floats(0.001, 20.0),
 )
 SNAPSHOTS = st.builds(
-    Snapshot, name=NAMES, sources=SHELVES, x=UNIT, y=UNIT, sound=SOUNDS, envelope=ENVELOPES
+    Snapshot,
+    name=NAMES,
+    sources=SHELVES,
+    x=UNIT,
+    y=UNIT,
+    settings=SETTINGS,
+    one_instrument=st.booleans(),
+    envelope=ENVELOPES,
 )
 
 
@@ -107,18 +115,29 @@ PATHS = st.builds(
 EXPORTS = st.builds(
     ExportSettings,
     formats=st.lists(st.sampled_from(["sfz", "sf2", "wav"]), unique=True).map(tuple),
-    low_note=st.integers(0, 60),
-    high_note=st.integers(60, 127),
-    step=st.integers(1, 12),
-    length_s=st.none() | st.floats(0.1, 60.0),
-    loop=st.booleans(),
+    span=st.builds(
+        NoteSpan, low=st.integers(0, 60), high=st.integers(60, 127), step=st.integers(1, 12)
+    ),
+    options=st.builds(
+        InstrumentOptions,
+        low_key=st.integers(0, 60),
+        high_key=st.integers(60, 127),
+        loop=st.booleans(),
+        velocity_layers=st.integers(1, 8),
+        round_robins=st.integers(1, 16),
+        loudness_lufs=st.none() | st.floats(-60.0, 0.0),
+        length_s=st.none() | st.floats(0.1, 60.0),
+        fade_out_s=st.floats(0.0, 10.0),
+    ),
+    grid=st.none() | st.builds(PadGrid, columns=st.integers(2, 5), rows=st.integers(1, 5)),
 )
 SESSIONS = st.builds(
     Session,
     sources=SHELVES,
     x=UNIT,
     y=UNIT,
-    sound=SOUNDS,
+    settings=SETTINGS,
+    one_instrument=st.booleans(),
     envelope=ENVELOPES,
     gain_db=st.floats(-60.0, 12.0),
     snapshots=st.lists(st.none() | SNAPSHOTS, max_size=3).map(

@@ -179,7 +179,9 @@ def test_a_recalled_snapshot_sounds_as_it_was_stored(
     assert sounding == pytest.approx({k: w for k, w in weights(session).items() if w})
     for key in sounding:
         assert recalled.source(key).recording == session.source(key).recording
-    assert (recalled.sound, recalled.envelope) == (session.sound, session.envelope)
+    assert recalled.settings == session.settings
+    assert recalled.one_instrument == session.one_instrument
+    assert recalled.envelope == session.envelope
 
 
 def test_recalling_keeps_names_and_newer_sources_and_brings_removed_ones_back() -> None:

@@ -16,7 +16,7 @@ from app.models.pad import (
     source_weights,
     weights_at,
 )
-from app.models.session import Session, SoundSettings, Source
+from app.models.session import Session, Source
 from tests.app.models.sessions import SHELVES, UNIT
 
 PLACES = st.lists(st.tuples(UNIT, UNIT), min_size=1, max_size=8).map(np.array)
@@ -93,14 +93,14 @@ def test_a_muted_solo_lets_the_others_sound() -> None:
 def test_notes_of_one_instrument_count_alike_wherever_the_cursor_is(
     sources: tuple[Source, ...], x: float, y: float
 ) -> None:
-    session = Session(sources=sources, sound=SoundSettings(one_instrument=True))
+    session = Session(sources=sources, one_instrument=True)
     weights = session_weights(session, x, y)
     sounding = {each.id for each in audible(sources)}
     assert list(weights) == [each.id for each in sources]
     assert {key for key, weight in weights.items() if weight} == sounding
     assert len({weights[key] for key in sounding}) <= 1
     assert sum(weights.values()) == pytest.approx(float(bool(sounding)))
-    morphing = replace(session, sound=SoundSettings())
+    morphing = replace(session, one_instrument=False)
     assert session_weights(morphing, x, y) == source_weights(sources, x, y)
 
 

@@ -15,12 +15,13 @@ from app.models.session import (
     ExportSettings,
     Session,
     Snapshot,
-    SoundSettings,
     Source,
 )
 from app.models.session_file import SessionContents, load_session, save_session
 from core.audio.files import AudioClip, read_audio
 from core.instrument import Envelope
+from core.plan import InstrumentOptions, NoteSpan, PadGrid
+from core.sound import RenderSettings
 
 SAMPLES = Path(__file__).resolve().parents[3] / "resources" / "samples"
 FIXTURES = Path(__file__).with_name("fixtures")
@@ -40,41 +41,76 @@ BELL_HASH, PLUCK_HASH = CLIPS
 
 _SOURCES = (
     Source(
-        id="s1", name="bell", colour="#e69f00", audio_hash=BELL_HASH, start_s=0.02, end_s=0.4,
-        root=72.25, fit_steps=5, soloed=True, x=0.2, y=0.6,
+        id="s1",
+        name="bell",
+        colour="#e69f00",
+        audio_hash=BELL_HASH,
+        start_s=0.02,
+        end_s=0.4,
+        root=72.25,
+        fit_steps=5,
+        soloed=True,
+        x=0.2,
+        y=0.6,
     ),
     Source(id="s2", name="pluck, far", colour="#56b4e9", audio_hash=PLUCK_HASH, x=0.9, y=0.1),
     Source(
-        id="s3", name="bell copy", colour="#123456", audio_hash=BELL_HASH, muted=True, x=0.26,
+        id="s3",
+        name="bell copy",
+        colour="#123456",
+        audio_hash=BELL_HASH,
+        muted=True,
+        x=0.26,
         y=0.61,
     ),
-)  # fmt: skip
+)
 SESSION_0_1_0 = Session(
     sources=_SOURCES,
     x=0.35,
     y=0.72,
-    sound=SoundSettings(
-        velocity=87, seed=1234567890123, variation=0.35, refinement=1.4, carry_over=0.6,
-        original_range=5.5, one_instrument=True,
+    settings=RenderSettings(
+        velocity=87,
+        seed=1234567890123,
+        variation=0.35,
+        refinement=1.4,
+        carry_over=0.6,
+        original_range=5.5,
     ),
+    one_instrument=True,
     envelope=Envelope(attack_s=0.03, decay_s=1.5, sustain=0.6, release_s=0.9),
     gain_db=-4.0,
     snapshots=(
         None,
         Snapshot(
-            name="bright", sources=_SOURCES[:2], x=0.8, y=0.3,
-            sound=SoundSettings(
-                velocity=120, seed=7, variation=0.1, refinement=0.2, carry_over=0.9,
+            name="bright",
+            sources=_SOURCES[:2],
+            x=0.8,
+            y=0.3,
+            settings=RenderSettings(
+                velocity=120,
+                seed=7,
+                variation=0.1,
+                refinement=0.2,
+                carry_over=0.9,
                 original_range=0.0,
             ),
+            one_instrument=False,
             envelope=Envelope(attack_s=0.2, decay_s=0.4, sustain=0.1, release_s=2.5),
         ),
-        None, None,
+        None,
+        None,
         Snapshot(
-            name="alone", sources=_SOURCES[1:2], x=0.5, y=0.5, sound=SoundSettings(),
+            name="alone",
+            sources=_SOURCES[1:2],
+            x=0.5,
+            y=0.5,
+            settings=RenderSettings(),
+            one_instrument=False,
             envelope=Envelope(),
         ),
-        None, None, None,
+        None,
+        None,
+        None,
     ),
     path=PadPath(
         points=(
@@ -86,10 +122,12 @@ SESSION_0_1_0 = Session(
         speed=1.75,
     ),
     export=ExportSettings(
-        formats=("sfz", "sf2", "wav"), low_note=40, high_note=76, step=4, length_s=2.5, loop=False,
-        velocity_layers=3, round_robins=2, pad_columns=3, pad_rows=2,
+        formats=("sfz", "sf2", "wav"),
+        span=NoteSpan(low=40, high=76, step=4),
+        options=InstrumentOptions(length_s=2.5, loop=False, velocity_layers=3, round_robins=2),
+        grid=PadGrid(columns=3, rows=2),
     ),
-)  # fmt: skip
+)
 
 
 def assert_same_recordings(contents: SessionContents) -> None:

@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from app.models.edits import add_source
 from app.models.session import Session
 from app.models.session_file import load_session, save_session
 from core.errors import SessionFileError
+from core.plan import InstrumentOptions
 from tests.app.models.sessions import CLIPS, HASHES, SESSIONS, make_clip
 
 
@@ -95,10 +97,10 @@ def test_audio_comes_back_bit_for_bit(tmp_path: Path, bits: int | None, channels
 
 def test_files_from_before_instruments_and_fits_mean_neither(path: Path) -> None:
     session = load_session(path).session
-    edit_json(path, lambda plain: plain["session"]["sound"].pop("one_instrument"))
+    edit_json(path, lambda plain: plain["session"].pop("one_instrument"))
     edit_json(path, lambda plain: [s.pop("fit_steps") for s in plain["session"]["sources"]])
     assert load_session(path).session == session
-    assert not session.sound.one_instrument
+    assert not session.one_instrument
     assert not any(source.fit_steps for source in session.sources)
 
 
@@ -131,19 +133,76 @@ def test_what_could_not_be_opened_is_not_saved(path: Path, monkeypatch: pytest.M
 
 
 def test_older_versions_are_migrated(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_file, "FORMAT_VERSION", 3)
+    version = session_file.FORMAT_VERSION
+    monkeypatch.setattr(session_file, "FORMAT_VERSION", version + 2)
     monkeypatch.setattr(
         session_file,
         "MIGRATIONS",
         {
-            1: lambda plain: plain | {"format_version": 2, "volume": 0.25},
-            2: lambda plain: {
+            version: lambda plain: plain | {"volume": 0.25},
+            version + 1: lambda plain: {
                 **{key: item for key, item in plain.items() if key != "volume"},
                 "session": plain["session"] | {"gain_db": -12.0 * (plain["volume"] == 0.25)},
             },
         },
     )
     assert load_session(path).session.gain_db == -12.0
+
+
+def as_version_1(plain: Any) -> None:
+    """Bring what is in a file to the shape that 0.1.0 wrote."""
+    session = plain["session"]
+    for holder in (session, *filter(None, session["snapshots"])):
+        holder["sound"] = {
+            **holder.pop("settings"),
+            "one_instrument": holder.pop("one_instrument"),
+        }
+    export = session["export"]
+    span, grid = export.pop("span"), export.pop("grid")
+    options = export.pop("options")
+    export |= {name: options[name] for name in ("length_s", "loop", "velocity_layers")}
+    export |= {"round_robins": options["round_robins"], "step": span["step"]}
+    export |= {"low_note": span["low"], "high_note": span["high"]}
+    export["pad_columns"] = 1 if grid is None else grid["columns"]
+    export["pad_rows"] = 1 if grid is None else grid["rows"]
+    plain["format_version"] = 1
+
+
+@given(SESSIONS)
+def test_all_that_version_1_knew_comes_back(session: Session) -> None:
+    options = replace(
+        InstrumentOptions(),
+        **{
+            name: getattr(session.export.options, name)
+            for name in ("length_s", "loop", "velocity_layers", "round_robins")
+        },
+    )
+    session = replace(session, export=replace(session.export, options=options))
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "a.hgs"
+        save_session(path, session, CLIPS)
+        edit_json(path, as_version_1)
+        assert load_session(path).session == session
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda s: s.update(sound=3),
+        lambda s: s.update(sound={"seed": "1"}),
+        lambda s: s.update(snapshots=7),
+        lambda s: s.update(snapshots=[5] * 8),
+        lambda s: s.update(export=[1]),
+        lambda s: s["export"].update(pad_columns="1", pad_rows=[]),
+        lambda s: s["export"].update(low_note=None),
+        lambda s: s.clear(),
+    ],
+)
+def test_a_damaged_version_1_is_refused(path: Path, edit: Callable[[Any], object]) -> None:
+    edit_json(path, as_version_1)
+    edit_json(path, lambda plain: edit(plain["session"]))
+    with pytest.raises(SessionFileError, match="cannot be opened"):
+        load_session(path)
 
 
 def test_there_is_a_migration_from_every_older_version() -> None:
@@ -278,7 +337,7 @@ def test_floats_that_are_no_numbers_are_refused(path: Path) -> None:
 @pytest.mark.parametrize(
     ("edit", "says"),
     [
-        (lambda p: p.update(format_version=2), "newer version.*update the program"),
+        (lambda p: p.update(format_version=3), "newer version.*update the program"),
         (lambda p: p.update(format_version=0), "no format version"),
         (lambda p: p.update(format_version=True), "no format version"),
         (lambda p: p.update(format_version="1"), "no format version"),
@@ -295,7 +354,7 @@ def test_floats_that_are_no_numbers_are_refused(path: Path) -> None:
         (lambda p: p["session"]["sources"][0].update(name="\ud800"), "Name"),
         (lambda p: p["session"]["sources"][0].update(start_s=0.09), "starts at 0.09 s"),
         (lambda p: p["session"]["sources"].extend(p["session"]["sources"]), "same id"),
-        (lambda p: p["session"]["sound"].update(seed=-1), "Seed -1"),
+        (lambda p: p["session"]["settings"].update(seed=-1), "Seed -1"),
         (lambda p: p["session"].update(envelope=None), "expected a section"),
         (lambda p: p["session"].update(snapshots=[None] * 9), "8 snapshot slots"),
         (lambda p: p.update(audio=[]), "not those that its sources use"),

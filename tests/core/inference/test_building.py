@@ -18,15 +18,13 @@ from core.errors import ParameterError, RenderCancelled
 from core.inference.building import (
     ALTERNATIVE_VARIATION,
     LAYER_STEP_DB,
-    InstrumentPlan,
-    PadGrid,
     build_instrument,
     build_pad,
 )
 from core.inference.engine import SynthesisEngine
-from core.inference.request import RenderRequest, Timbre, TimbreMix
-from core.inference.service import PreviewSettings
 from core.instrument import Envelope, Instrument, Region, tile_zones
+from core.plan import InstrumentOptions, InstrumentPlan, PadGrid
+from core.sound import RenderRequest, RenderSettings, Sound, Timbre, TimbreMix
 from tests.helpers.signals import harmonic_tone
 from tests.helpers.tiny_models import tiny_bundle
 
@@ -45,7 +43,7 @@ def timbre(name: str) -> Timbre:
 
 
 BELL, HORN = timbre("bell"), timbre("horn")
-SETTINGS = PreviewSettings(mix=TimbreMix(timbres=(BELL,), weights=(1.0,)), seed=5)
+SETTINGS = Sound(mix=TimbreMix(timbres=(BELL,), weights=(1.0,)), settings=RenderSettings(seed=5))
 
 
 class Synth:
@@ -84,10 +82,12 @@ class Synth:
         )
 
     def note(self, request: RenderRequest, note: int) -> Samples:
-        draw = np.random.default_rng([request.seed, note])
-        partials = np.ones(self.partials(request.velocity)) / 2
+        draw = np.random.default_rng([request.sound.settings.seed, note])
+        partials = np.ones(self.partials(request.sound.settings.velocity)) / 2
         partials[0] = 1.0
-        partials[1:] *= 1 + request.variation * draw.uniform(-0.5, 0.5, len(partials) - 1)
+        partials[1:] *= 1 + request.sound.settings.variation * draw.uniform(
+            -0.5, 0.5, len(partials) - 1
+        )
         level = 0.2 + 0.7 * draw.random()
         tone = harmonic_tone(
             midi_to_hz(note), LENGTH_S, partials=tuple(partials), decay_s=self.decay_s(note)
@@ -111,82 +111,16 @@ def brightness_hz(region: Region) -> float:
     )
 
 
-# The plan
-
-
-@pytest.mark.parametrize(
-    ("changes", "says"),
-    [
-        ({"notes": ()}, "No root notes"),
-        ({"notes": (60, 60)}, "given twice"),
-        ({"notes": (128,)}, "outside the MIDI range"),
-        ({"low_key": 61}, "Note 60 is not among the keys 61-127"),
-        ({"high_key": 59}, "Note 60 is not among the keys 0-59"),
-        ({"low_key": 70, "high_key": 60}, "no range"),
-        ({"high_key": 128}, "no range"),
-        ({"velocity_layers": 0}, "0 velocity layers are outside 1-8"),
-        ({"velocity_layers": 9}, "9 velocity layers"),
-        ({"round_robins": 17}, "17 round robins are outside 1-16"),
-        ({"loudness_lufs": 1.0}, "LUFS"),
-        ({"loudness_lufs": float("nan")}, "LUFS"),
-        ({"length_s": 0.01}, "Length"),
-        ({"fade_out_s": -1.0}, "Fade"),
-    ],
-)
-def test_a_plan_that_cannot_be_carried_out_is_refused(
-    changes: dict[str, object], says: str
-) -> None:
-    with pytest.raises(ParameterError, match=says):
-        replace(InstrumentPlan(notes=(60,)), **changes)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(("low", "high"), [(0, 127), (40, 80), (48, 72)])
-def test_zones_share_out_the_keys_planned_and_no_others(low: int, high: int) -> None:
-    plan = InstrumentPlan(notes=(72, 48, 60), low_key=low, high_key=high)
-    answered = [key for first, last in plan.zones for key in range(first, last + 1)]
-    assert sorted(answered) == list(range(low, high + 1))
-    for note, (first, last) in zip(plan.notes, plan.zones, strict=True):
-        assert first <= note <= last
-
-
-@pytest.mark.parametrize("count", range(1, 9))
-def test_velocity_layers_share_out_all_velocities(count: int) -> None:
-    plan = InstrumentPlan(notes=(60,), velocity_layers=count)
-    answered = [v for low, high in plan.velocity_ranges for v in range(low, high + 1)]
-    assert answered == list(range(1, 128))
-    widths = [high - low for low, high in plan.velocity_ranges]
-    assert max(widths) - min(widths) <= 1
-    velocities = plan.rendered_velocities(100)
-    assert velocities[-1] == 100
-    assert list(velocities) == sorted(set(velocities))
-    assert min(plan.rendered_velocities(30)) == 30
-
-
-@pytest.mark.parametrize("sides", [(1, 1), (0, 3), (6, 2), (2, 6), (-1, 2)])
-def test_a_pad_has_from_two_points_to_five_by_five(sides: tuple[int, int]) -> None:
-    with pytest.raises(ParameterError, match="2x1 up to 5x5"):
-        PadGrid(columns=sides[0], rows=sides[1])
-
-
-def test_points_run_from_the_bottom_left_along_x() -> None:
-    places = PadGrid(columns=3, rows=2).places
-    assert places == ((0, 0), (0.5, 0), (1, 0), (0, 1), (0.5, 1), (1, 1))
-    assert PadGrid(columns=2, rows=1).places == ((0, 0.5), (1, 0.5))
-
-
 # Instruments
 
 
 def test_every_key_velocity_and_turn_is_answered() -> None:
-    plan = InstrumentPlan(
-        notes=(48, 60), low_key=40, high_key=70, velocity_layers=3, round_robins=2,
-        envelope=Envelope(release_s=1.0),
-    )  # fmt: skip
+    plan = InstrumentPlan(notes=(48, 60), envelope=Envelope(release_s=1.0), options=InstrumentOptions(low_key=40, high_key=70, velocity_layers=3, round_robins=2))  # fmt: skip
     instrument = build_instrument(Synth(), SETTINGS, plan, name="Horns")
     assert len(instrument.regions) == plan.n_regions == 12
     assert instrument.name == "Horns"
     assert instrument.round_robins == 2
-    assert instrument.velocity_layers == plan.velocity_ranges
+    assert instrument.velocity_layers == plan.options.velocity_ranges
     assert instrument.envelope.release_s == 1.0
     assert {r.low_key for r in instrument.regions} == {40, 55}
     assert {r.high_key for r in instrument.regions} == {54, 70}
@@ -202,7 +136,7 @@ def test_levels_are_even_and_no_peak_passes_the_limit() -> None:
 
 @pytest.mark.parametrize("wanted", [-30.0, -23.0])
 def test_a_loudness_asked_for_is_reached(wanted: float) -> None:
-    plan = InstrumentPlan(notes=(36, 60, 84), loudness_lufs=wanted)
+    plan = InstrumentPlan(notes=(36, 60, 84), options=InstrumentOptions(loudness_lufs=wanted))
     instrument = build_instrument(Synth(), SETTINGS, plan)
     assert [loudness_db(r) for r in instrument.regions] == pytest.approx([wanted] * 3, abs=0.05)
     assert f"{wanted:.1f} LUFS" in instrument.provenance["loudness"]
@@ -210,7 +144,9 @@ def test_a_loudness_asked_for_is_reached(wanted: float) -> None:
 
 def test_a_loudness_beyond_the_peaks_is_not_reached_by_clipping() -> None:
     regions = build_instrument(
-        Synth(), SETTINGS, InstrumentPlan(notes=(36, 60, 84), loudness_lufs=-1.0)
+        Synth(),
+        SETTINGS,
+        InstrumentPlan(notes=(36, 60, 84), options=InstrumentOptions(loudness_lufs=-1.0)),
     ).regions
     assert max(true_peak_db(region) for region in regions) < -0.9
 
@@ -233,9 +169,9 @@ def test_softer_layers_are_quieter_and_no_brighter(brighter: str) -> None:
     synth = Synth()
     if brighter == "softer":
         synth.partials = lambda velocity: 14 - velocity // 10
-    plan = InstrumentPlan(notes=(48, 60), velocity_layers=4)
+    plan = InstrumentPlan(notes=(48, 60), options=InstrumentOptions(velocity_layers=4))
     instrument = build_instrument(synth, SETTINGS, plan)
-    assert [request.velocity for request in synth.requests] == [100, 82, 63, 45]
+    assert [request.sound.settings.velocity for request in synth.requests] == [100, 82, 63, 45]
     for note in plan.notes:
         layers = [region for region in instrument.regions if region.root_note == note]
         assert [layer.low_velocity for layer in layers] == [1, 33, 65, 96]
@@ -248,9 +184,12 @@ def test_softer_layers_are_quieter_and_no_brighter(brighter: str) -> None:
 
 def test_alternatives_differ_in_sound_and_not_in_level() -> None:
     synth = Synth()
-    plan = InstrumentPlan(notes=(48, 60), round_robins=3)
+    plan = InstrumentPlan(notes=(48, 60), options=InstrumentOptions(round_robins=3))
     instrument = build_instrument(synth, SETTINGS, plan)
-    asked = [(request.seed, request.variation) for request in synth.requests]
+    asked = [
+        (request.sound.settings.seed, request.sound.settings.variation)
+        for request in synth.requests
+    ]
     assert asked == [(5, 0.0), (6, ALTERNATIVE_VARIATION), (7, ALTERNATIVE_VARIATION)]
     assert "seeds 5-7" in instrument.provenance["round_robins"]
     for note in plan.notes:
@@ -263,9 +202,11 @@ def test_alternatives_differ_in_sound_and_not_in_level() -> None:
 
 def test_more_variation_than_an_alternative_needs_is_kept() -> None:
     synth = Synth()
-    plan = InstrumentPlan(notes=(60,), round_robins=2)
-    build_instrument(synth, replace(SETTINGS, variation=0.8), plan)
-    assert [request.variation for request in synth.requests] == [0.8, 0.8]
+    plan = InstrumentPlan(notes=(60,), options=InstrumentOptions(round_robins=2))
+    build_instrument(
+        synth, replace(SETTINGS, settings=replace(SETTINGS.settings, variation=0.8)), plan
+    )
+    assert [request.sound.settings.variation for request in synth.requests] == [0.8, 0.8]
 
 
 # Loops
@@ -286,7 +227,9 @@ def test_an_instrument_sustains_or_decays_as_a_whole() -> None:
 
 def test_without_loops_notes_fade_out() -> None:
     synth = Synth()
-    plan = InstrumentPlan(notes=(60,), loop=False, fade_out_s=0.2, length_s=0.8)
+    plan = InstrumentPlan(
+        notes=(60,), options=InstrumentOptions(loop=False, fade_out_s=0.2, length_s=0.8)
+    )
     instrument = build_instrument(synth, SETTINGS, plan)
     (region,) = instrument.regions
     assert region.loop is None
@@ -302,7 +245,9 @@ def test_without_loops_notes_fade_out() -> None:
 
 def test_progress_runs_over_all_regions() -> None:
     seen: list[tuple[int, int]] = []
-    plan = InstrumentPlan(notes=(48, 60), velocity_layers=2, round_robins=2)
+    plan = InstrumentPlan(
+        notes=(48, 60), options=InstrumentOptions(velocity_layers=2, round_robins=2)
+    )
     build_instrument(
         Synth(), SETTINGS, plan, progress=lambda done, total: seen.append((done, total))
     )
@@ -312,7 +257,9 @@ def test_progress_runs_over_all_regions() -> None:
 def test_cancelling_stops_between_notes_and_keeps_nothing() -> None:
     for stop_at in range(1, 9):
         cancel, synth = threading.Event(), Synth()
-        plan = InstrumentPlan(notes=(48, 60), velocity_layers=2, round_robins=2)
+        plan = InstrumentPlan(
+            notes=(48, 60), options=InstrumentOptions(velocity_layers=2, round_robins=2)
+        )
         n_notes = 0
 
         def stop(note: int, cancel: threading.Event = cancel, stop_at: int = stop_at) -> None:
@@ -328,7 +275,9 @@ def test_cancelling_stops_between_notes_and_keeps_nothing() -> None:
 
 
 def test_the_same_input_gives_the_same_instrument() -> None:
-    plan = InstrumentPlan(notes=(48, 60), velocity_layers=2, round_robins=2)
+    plan = InstrumentPlan(
+        notes=(48, 60), options=InstrumentOptions(velocity_layers=2, round_robins=2)
+    )
     first, second = (build_instrument(Synth(), SETTINGS, plan) for _ in range(2))
     assert first.provenance == second.provenance
     assert first.provenance["model"] == "abc"
@@ -352,7 +301,7 @@ def test_a_pad_mixes_as_its_weights_say_and_its_corners_are_pure() -> None:
     grid, plan = PadGrid(columns=3, rows=2), InstrumentPlan(notes=(48, 60))
     pad = build_pad(synth, BOTH, plan, grid, ramp)
     assert (pad.columns, pad.rows, pad.name) == (3, 2, "bell-horn")
-    mixes = [request.mix for request in synth.requests]
+    mixes = [request.sound.mix for request in synth.requests]
     assert [mix.timbres for mix in mixes] == [(BELL,), (BELL, HORN), (HORN,)] * 2
     assert mixes[1].weights == (0.5, 0.5)
     assert [point.provenance["pad"] for point in pad.points[:2]] == ["x 0, y 0", "x 0.5, y 0"]
@@ -362,7 +311,7 @@ def test_points_of_a_pad_have_one_level_that_suits_the_peaks_of_all() -> None:
     class Spiky(Synth):
         def note(self, request: RenderRequest, note: int) -> Samples:
             samples = 0.1 * super().note(request, note)
-            if HORN in request.mix.timbres:
+            if HORN in request.sound.mix.timbres:
                 samples[RATE // 2] = 0.9
             return samples
 
@@ -400,8 +349,10 @@ def test_pad_weights_must_fit_the_samples() -> None:
 def test_networks_build_an_instrument_too(tmp_path: Path) -> None:
     engine = SynthesisEngine.load(tiny_bundle(tmp_path / "tiny.safetensors"), "cpu")
     clip = AudioClip(samples=harmonic_tone(220.0, 1.0)[None], sample_rate=RATE, name="tone")
-    settings = PreviewSettings(mix=TimbreMix(timbres=(engine.analyze(clip),), weights=(1.0,)))
-    plan = InstrumentPlan(notes=(48, 60), velocity_layers=2, round_robins=2)
+    settings = Sound(mix=TimbreMix(timbres=(engine.analyze(clip),), weights=(1.0,)))
+    plan = InstrumentPlan(
+        notes=(48, 60), options=InstrumentOptions(velocity_layers=2, round_robins=2)
+    )
     instrument = build_instrument(engine, settings, plan)
     assert len(instrument.regions) == 8
     assert instrument.name == "tone"

@@ -24,8 +24,9 @@ from core.inference.engine import (
 )
 from core.inference.folded_generator import FoldedGenerator
 from core.inference.model import Model, load_model
-from core.inference.request import RenderRequest, Timbre, TimbreMix
 from core.instrument import Instrument
+from core.sound import RenderRequest, RenderSettings, Sound, Timbre, TimbreMix
+from tests.core.requests import with_settings
 from tests.helpers.signals import harmonic_tone, noise_burst
 from tests.helpers.tiny_models import tiny_bundle
 
@@ -78,7 +79,10 @@ def mix_of(*parts: tuple[Timbre, float]) -> TimbreMix:
 
 def request_of(timbre: Timbre, *notes: int) -> RenderRequest:
     """A request that the networks alone answer; for the recording see test_original.py."""
-    return RenderRequest(mix=mix_of((timbre, 1.0)), notes=notes or (60,), original_range=0.0)
+    return RenderRequest(
+        sound=Sound(mix=mix_of((timbre, 1.0)), settings=RenderSettings(original_range=0.0)),
+        notes=notes or (60,),
+    )
 
 
 def sounds_of(instrument: Instrument) -> list[Samples]:
@@ -225,8 +229,8 @@ def test_the_same_request_gives_the_same_samples(fresh: Studio, changes: dict[st
 
 @pytest.mark.parametrize("variation", [0.0, 1.0])
 def test_another_seed_changes_the_sound_and_not_its_pitch(studio: Studio, variation: float) -> None:
-    request = replace(request_of(studio.pad, 57, 72), variation=variation)
-    rendered = [sounds_of(studio.engine.render(replace(request, seed=s))) for s in (0, 7)]
+    request = with_settings(request_of(studio.pad, 57, 72), variation=variation)
+    rendered = [sounds_of(studio.engine.render(with_settings(request, seed=s))) for s in (0, 7)]
     for note, one, other in zip(request.notes, *rendered, strict=True):
         assert not np.array_equal(one, other)
         assert abs(cents_off(one, note)) <= 2
@@ -236,24 +240,24 @@ def test_another_seed_changes_the_sound_and_not_its_pitch(studio: Studio, variat
 def test_without_variation_the_seed_reaches_the_noise_only(studio: Studio) -> None:
     drawn: dict[float, list[torch.Tensor]] = {}
     for variation in (0.0, 1.0):
-        request = replace(request_of(studio.pad), variation=variation)
+        request = with_settings(request_of(studio.pad), variation=variation)
         studio.engine.render(request)  # the refined mix is now cached
         with Spy(studio.engine._generator, "draw") as spy:
             for seed in (1, 2):
-                studio.engine.render(replace(request, seed=seed))
+                studio.engine.render(with_settings(request, seed=seed))
         drawn[variation] = spy.outputs
     assert torch.equal(drawn[0.0][0], drawn[0.0][1])
     assert not torch.equal(drawn[1.0][0], drawn[1.0][1])
 
 
 def test_huge_seeds_are_seeds(studio: Studio) -> None:
-    request = replace(request_of(studio.pluck), seed=2**70 + 5, variation=1.0)
+    request = with_settings(request_of(studio.pluck), seed=2**70 + 5, variation=1.0)
     assert studio.engine.render(request).regions
 
 
 @pytest.mark.parametrize("name", ["carry_over", "refinement"])
 def test_its_strengths_are_heard(studio: Studio, name: str) -> None:
-    request = replace(request_of(studio.pluck), variation=0.0)
+    request = with_settings(request_of(studio.pluck), variation=0.0)
     (without,) = sounds_of(studio.engine.render(replace(request, **{name: 0.0})))  # type: ignore[arg-type]
     (half,) = sounds_of(studio.engine.render(replace(request, **{name: 0.5})))  # type: ignore[arg-type]
     (full,) = sounds_of(studio.engine.render(replace(request, **{name: 1.0})))  # type: ignore[arg-type]
@@ -266,7 +270,7 @@ def test_with_its_carry_over_the_root_note_is_nearer_to_the_source(studio: Studi
     root = round(studio.pluck.root_pitch)
     distances = {}
     for strength in (0.0, 1.0):
-        request = replace(request_of(studio.pluck, root), carry_over=strength)
+        request = with_settings(request_of(studio.pluck, root), carry_over=strength)
         (sound,) = sounds_of(studio.engine.render(request))
         heard = studio.engine.analyze(clip(sound), root=root).mel
         distances[strength] = float(np.sqrt(np.mean((heard - studio.pluck.mel) ** 2)))
@@ -277,7 +281,11 @@ def test_a_mix_of_one_sound_alone_is_that_sound(studio: Studio) -> None:
     (alone,) = sounds_of(studio.engine.render(request_of(studio.pluck)))
     mix = mix_of((studio.pluck, 1.0), (studio.pad, 0.0))
     (mixed,) = sounds_of(
-        studio.engine.render(RenderRequest(mix=mix, notes=(60,), original_range=0.0))
+        studio.engine.render(
+            RenderRequest(
+                sound=Sound(mix=mix, settings=RenderSettings(original_range=0.0)), notes=(60,)
+            )
+        )
     )
     assert difference(mixed, alone) < BFLOAT16_TOLERANCE
 
@@ -298,7 +306,13 @@ def test_the_order_of_a_mix_does_not_count(studio: Studio) -> None:
     one = mix_of((studio.pluck, 0.3), (studio.pad, 0.7))
     other = mix_of((studio.pad, 0.7), (studio.pluck, 0.3))
     (first,), (second,) = (
-        sounds_of(studio.engine.render(RenderRequest(mix=mix, notes=(60,), original_range=0.0)))
+        sounds_of(
+            studio.engine.render(
+                RenderRequest(
+                    sound=Sound(mix=mix, settings=RenderSettings(original_range=0.0)), notes=(60,)
+                )
+            )
+        )
         for mix in (one, other)
     )
     assert difference(second, first) < BFLOAT16_TOLERANCE
@@ -307,7 +321,11 @@ def test_the_order_of_a_mix_does_not_count(studio: Studio) -> None:
 def test_a_mix_is_neither_of_its_sounds(studio: Studio) -> None:
     mixed = studio.engine.render(
         RenderRequest(
-            mix=mix_of((studio.pluck, 1.0), (studio.pad, 1.0)), notes=(60,), original_range=0.0
+            sound=Sound(
+                mix=mix_of((studio.pluck, 1.0), (studio.pad, 1.0)),
+                settings=RenderSettings(original_range=0.0),
+            ),
+            notes=(60,),
         )
     )
     assert mixed.name == "pluck-pad"
@@ -401,13 +419,24 @@ def test_a_mix_is_refined_once_for_many_notes(fresh: Studio) -> None:
     mix = mix_of((fresh.pluck, 0.5), (fresh.hiss, 0.5))
     notes = tuple(range(40, 40 + NOTES_PER_BATCH + 1))
     with Spy(fresh.model.hypernetwork, "forward") as spy:
-        fresh.engine.render(RenderRequest(mix=mix, notes=notes, original_range=0.0))
+        fresh.engine.render(
+            RenderRequest(
+                sound=Sound(mix=mix, settings=RenderSettings(original_range=0.0)), notes=notes
+            )
+        )
         assert spy.calls == 2  # the mix takes what its sounds have
         for changes in ({"velocity": 30}, {"seed": 3}, {"variation": 1.0}, {"carry_over": 0.5}):
-            request = RenderRequest(mix=mix, notes=(90,), original_range=0.0)
+            request = RenderRequest(
+                sound=Sound(mix=mix, settings=RenderSettings(original_range=0.0)), notes=(90,)
+            )
             fresh.engine.render(replace(request, **changes))  # type: ignore[arg-type]
         assert spy.calls == 2
-        fresh.engine.render(RenderRequest(mix=mix, notes=(90,), refinement=0.5, original_range=0.0))
+        fresh.engine.render(
+            RenderRequest(
+                sound=Sound(mix=mix, settings=RenderSettings(refinement=0.5, original_range=0.0)),
+                notes=(90,),
+            )
+        )
         assert spy.calls == 4
 
 

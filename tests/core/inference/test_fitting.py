@@ -15,8 +15,8 @@ from core.errors import ParameterError, RenderCancelled
 from core.inference.engine import SynthesisEngine
 from core.inference.fitting import fit_offsets
 from core.inference.model import load_model
-from core.inference.request import MAX_FIT_STEPS, RenderRequest, Timbre, TimbreMix
 from core.instrument import Instrument
+from core.sound import MAX_FIT_STEPS, RenderRequest, RenderSettings, Sound, Timbre, TimbreMix
 from tests.helpers.signals import harmonic_tone
 from tests.helpers.tiny_models import TinyNetworks, tiny_bundle
 
@@ -47,13 +47,20 @@ def render(engine: SynthesisEngine, mix: TimbreMix, refinement: float = 1.0) -> 
     """One note of the networks alone."""
     return engine.render(
         RenderRequest(
-            mix=mix, notes=(57,), original_range=0.0, carry_over=0.0, refinement=refinement
+            sound=Sound(
+                mix=mix,
+                settings=RenderSettings(original_range=0.0, carry_over=0.0, refinement=refinement),
+            ),
+            notes=(57,),
         )
     )
 
 
 def distance(engine: SynthesisEngine, mix: TimbreMix, target: Timbre) -> float:
-    request = RenderRequest(mix=mix, notes=(57,), original_range=0.0, carry_over=0.0)
+    request = RenderRequest(
+        sound=Sound(mix=mix, settings=RenderSettings(original_range=0.0, carry_over=0.0)),
+        notes=(57,),
+    )
     with torch.inference_mode():
         drawn = engine._mels(request, (round(target.root_pitch),))[0].numpy()
     return float(np.sqrt(np.mean((drawn - target.mel) ** 2)))

@@ -16,8 +16,9 @@ from core.errors import ParameterError
 from core.inference.engine import SynthesisEngine
 from core.inference.model import load_model
 from core.inference.original import plays_recording, recording_share
-from core.inference.request import RenderRequest, Timbre, TimbreMix
 from core.mel import MelConfig, MelSpectrogram, band_edges_hz
+from core.sound import RenderRequest, Sound, Timbre, TimbreMix
+from tests.core.requests import with_settings
 from tests.helpers.signals import harmonic_tone
 from tests.helpers.tiny_models import tiny_bundle
 
@@ -42,7 +43,7 @@ def pluck(engine: SynthesisEngine) -> Timbre:
 
 
 def request_of(timbre: Timbre, *notes: int) -> RenderRequest:
-    return RenderRequest(mix=TimbreMix(timbres=(timbre,), weights=(1.0,)), notes=notes)
+    return RenderRequest(sound=Sound(mix=TimbreMix(timbres=(timbre,), weights=(1.0,))), notes=notes)
 
 
 def sound_of(engine: SynthesisEngine, request: RenderRequest) -> Samples:
@@ -87,9 +88,9 @@ def test_a_carried_note_has_the_colour_that_is_drawn(
         return mel_of(sound)[:, 20:100].mean(axis=1)
 
     request = request_of(pluck, ROOT + 12)
-    wanted = levels(sound_of(engine, replace(request, original_range=0.0)))
+    wanted = levels(sound_of(engine, with_settings(request, original_range=0.0)))
     carried = levels(sound_of(engine, request))
-    shifted = levels(sound_of(engine, replace(request, original_range=24.0)))
+    shifted = levels(sound_of(engine, with_settings(request, original_range=24.0)))
     heard = wanted > wanted.max() - 1.5
     gaps = [np.std((each - wanted)[heard]) for each in (carried, shifted)]
     assert gaps[0] < 0.5 * gaps[1]
@@ -100,7 +101,7 @@ def test_a_rendered_note_begins_as_its_recording_does(
 ) -> None:
     request = request_of(pluck, ROOT + 12)
     ours, alone = (
-        sound_of(engine, each) for each in (request, replace(request, original_range=0.0))
+        sound_of(engine, each) for each in (request, with_settings(request, original_range=0.0))
     )
     wanted = attack_power(pluck.samples, RATE)
 
@@ -113,9 +114,9 @@ def test_a_rendered_note_begins_as_its_recording_does(
 
 
 def test_range_nought_is_the_model_alone(engine: SynthesisEngine, pluck: Timbre) -> None:
-    alone = replace(request_of(pluck, ROOT), original_range=0.0)
+    alone = with_settings(request_of(pluck, ROOT), original_range=0.0)
     silent = replace(pluck, samples=np.zeros(0, np.float32), content_hash="no recording")
-    without = replace(request_of(silent, ROOT), original_range=0.0)
+    without = with_settings(request_of(silent, ROOT), original_range=0.0)
     np.testing.assert_array_equal(sound_of(engine, alone), sound_of(engine, without))
     assert not np.allclose(
         sound_of(engine, alone), sound_of(engine, request_of(pluck, ROOT)), atol=0.01
@@ -127,9 +128,9 @@ def test_other_velocities_and_variations_are_rendered(
     engine: SynthesisEngine, pluck: Timbre, change: dict[str, float]
 ) -> None:
     request = request_of(pluck, ROOT)
-    changed = replace(request, **change)  # type: ignore[arg-type]
-    assert plays_recording(request, ROOT)
-    assert not plays_recording(changed, ROOT)
+    changed = with_settings(request, **change)
+    assert plays_recording(request.sound, ROOT)
+    assert not plays_recording(changed.sound, ROOT)
     ours = sound_of(engine, changed)
     assert np.isfinite(ours).all()
     assert 0.0 < np.abs(ours).max() <= 1.0
@@ -138,7 +139,7 @@ def test_other_velocities_and_variations_are_rendered(
 def test_a_mix_is_never_one_of_its_recordings(pluck: Timbre) -> None:
     other = replace(pluck, content_hash="other", name="other")
     mix = TimbreMix(timbres=(pluck, other), weights=(0.9, 0.1))
-    assert not plays_recording(RenderRequest(mix=mix, notes=(ROOT,)), ROOT)
+    assert not plays_recording(Sound(mix=mix), ROOT)
 
 
 def test_a_mix_takes_from_each_recording_by_its_weight(
@@ -154,7 +155,8 @@ def test_a_mix_takes_from_each_recording_by_its_weight(
         sound_of(
             engine,
             RenderRequest(
-                mix=TimbreMix(timbres=(pluck, plain), weights=(1 - weight, weight)), notes=(ROOT,)
+                sound=Sound(mix=TimbreMix(timbres=(pluck, plain), weights=(1 - weight, weight))),
+                notes=(ROOT,),
             ),
         )
         for weight in (0.1, 0.5, 0.9)
@@ -194,8 +196,8 @@ def test_shifted_down_a_recording_has_no_say_where_it_holds_nothing() -> None:
 
 @pytest.mark.parametrize("semitones", [-1.0, 25.0, float("nan")])
 def test_impossible_ranges_are_named(pluck: Timbre, semitones: float) -> None:
-    with pytest.raises(ParameterError, match="original_range"):
-        replace(request_of(pluck, ROOT), original_range=semitones)
+    with pytest.raises(ParameterError, match="Original range"):
+        with_settings(request_of(pluck, ROOT), original_range=semitones)
 
 
 # Several notes of one instrument
@@ -209,7 +211,7 @@ def high_pluck(engine: SynthesisEngine) -> Timbre:
 
 def instrument_request(*timbres: Timbre, notes: tuple[int, ...]) -> RenderRequest:
     mix = TimbreMix(timbres=timbres, weights=(1.0,) * len(timbres), one_instrument=True)
-    return RenderRequest(mix=mix, notes=notes)
+    return RenderRequest(sound=Sound(mix=mix), notes=notes)
 
 
 def test_keys_near_each_note_of_an_instrument_are_that_recording(
@@ -225,7 +227,7 @@ def test_keys_between_the_notes_of_an_instrument_lie_between_them(
 ) -> None:
     notes = (65, 68, 71)
     request = instrument_request(pluck, high_pluck, notes=notes)
-    assert not any(plays_recording(request, note) for note in notes)
+    assert not any(plays_recording(request.sound, note) for note in notes)
     lengths = [region.samples.shape[1] / RATE for region in engine.render(request).regions]
     shares = [(81 - note) / (81 - ROOT) for note in notes]
     expected = [s * pluck.length_s + (1 - s) * high_pluck.length_s for s in shares]

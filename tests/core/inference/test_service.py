@@ -18,18 +18,17 @@ import pytest
 from core.audio.files import AudioClip
 from core.errors import AudioFileError, CheckpointError, ParameterError, RenderCancelled
 from core.inference import service as service_module
-from core.inference.request import RenderRequest, Timbre, TimbreMix
 from core.inference.service import (
     HELD_PER_BATCH,
     NoteFailed,
     NoteReady,
-    PreviewSettings,
-    Progress,
     RenderService,
     ServiceState,
     ServiceStatus,
 )
 from core.instrument import Instrument, Region, tile_zones
+from core.progress import Progress
+from core.sound import RenderRequest, Sound, Timbre, TimbreMix
 from tests.helpers.blocking import blocking
 from tests.helpers.signals import harmonic_tone
 from tests.helpers.tiny_models import tiny_bundle
@@ -48,9 +47,9 @@ def timbre_of(name: str) -> Timbre:
     )  # fmt: skip
 
 
-def settings_of(name: str, weight: float = 0.5) -> PreviewSettings:
+def settings_of(name: str, weight: float = 0.5) -> Sound:
     mix = TimbreMix(timbres=(timbre_of(name), timbre_of("other")), weights=(weight, 1 - weight))
-    return PreviewSettings(mix=mix)
+    return Sound(mix=mix)
 
 
 WARM, COLD, DARK = (settings_of(name) for name in ("warm", "cold", "dark"))
@@ -81,15 +80,14 @@ class NoiseEngine:
         cancel: threading.Event | None = None,
     ) -> Instrument:
         self.before_batch(request.notes)
-        self.rendered.append((request.mix.timbres[0].name, request.notes))
+        self.rendered.append((request.sound.mix.timbres[0].name, request.notes))
         regions = []
         for number, (note, (low, high)) in enumerate(
             zip(request.notes, tile_zones(request.notes), strict=True), start=1
         ):
             if cancel is not None and cancel.is_set():
                 raise RenderCancelled("Rendering was cancelled.")
-            state = replace(request, notes=(note,))
-            seed = hashlib.sha256(f"{state.mix.key} {replace(state, mix=WARM.mix)}".encode())
+            seed = hashlib.sha256(f"{request.sound.key} {request.is_draft} {note}".encode())
             noise = np.random.default_rng(list(seed.digest())).random((1, FRAMES), np.float32)
             regions.append(Region(root_note=note, low_key=low, high_key=high, samples=noise))
             if progress is not None:
@@ -152,7 +150,7 @@ class Studio:
         ready: list[tuple[str, int]] = []
         while not self.notes.empty():
             note = self.notes.get()
-            ready.append((names[note.settings_key], note.note))
+            ready.append((names[note.sound_key], note.note))
         return ready
 
     def halt_at(self, note: int) -> Halt:
@@ -177,27 +175,6 @@ def studio() -> Iterator[Studio]:
 
 
 # Settings
-
-
-def test_the_key_tells_all_settings_apart() -> None:
-    changes: list[dict[str, float]] = [
-        {}, {"velocity": 99}, {"seed": 1}, {"variation": 0.5}, {"refinement": 0.5},
-        {"carry_over": 0.5},
-    ]  # fmt: skip
-    different = [replace(WARM, **each) for each in changes]  # type: ignore[arg-type]
-    keys = {each.key for each in [*different, COLD, settings_of("warm", 0.4)]}
-    assert len(keys) == len(changes) + 2
-    assert settings_of("warm").key == WARM.key
-
-
-def test_a_request_has_all_settings() -> None:
-    settings = PreviewSettings(
-        mix=WARM.mix, velocity=3, seed=4, variation=0.5, refinement=0.6, carry_over=0.7
-    )
-    assert settings.request([62, 60]) == RenderRequest(
-        mix=WARM.mix, notes=(62, 60), velocity=3, seed=4, variation=0.5, refinement=0.6,
-        carry_over=0.7,
-    )  # fmt: skip
 
 
 # Order
@@ -296,7 +273,7 @@ def test_a_held_key_that_changes_its_timbre_gets_a_draft_then_the_note(studio: S
     studio.service.set_held([60, 72])
     studio.service.preview(COLD, [60, 61, 72])
     studio.rest()
-    heard = [(note.settings_key, note.note, note.is_draft) for note in studio.notes.queue]
+    heard = [(note.sound_key, note.note, note.is_draft) for note in studio.notes.queue]
     assert heard[:2] == [(WARM.key, 60, False), (WARM.key, 61, False)]  # nothing to change yet
     of_60 = [is_draft for key, note, is_draft in heard[2:] if note == 60]
     assert of_60 == [True, False]
@@ -320,7 +297,7 @@ def test_a_draft_gives_way_to_the_note_only_where_the_pad_rests(studio: Studio) 
         while studio.notes.qsize() == before:
             time.sleep(0.001)
     studio.rest()
-    heard = [(note.settings_key, note.is_draft) for note in studio.notes.queue]
+    heard = [(note.sound_key, note.is_draft) for note in studio.notes.queue]
     assert heard[1:-1] == [(settings.key, True) for settings in passed]
     assert heard[-1] == (passed[-1].key, False)
     studio.service.preview(passed[0], [60])  # its draft was not kept
@@ -409,7 +386,7 @@ def test_a_note_that_fails_is_named_and_the_others_come(studio: Studio) -> None:
     studio.play()
     assert sorted(studio.delivered()) == [("warm", 60), ("warm", 62), ("warm", 63)]
     failed = studio.failures.get_nowait()
-    assert failed == NoteFailed(settings_key=WARM.key, note=61, message="It cannot be played.")
+    assert failed == NoteFailed(sound_key=WARM.key, note=61, message="It cannot be played.")
     assert studio.failures.empty()
     studio.engine.before_batch = lambda notes: None
     studio.service.preview(COLD, [61])
@@ -483,7 +460,7 @@ def test_what_cannot_be_rendered_is_refused_at_once(studio: Studio, notes: list[
 
 def test_settings_out_of_range_cannot_be_made() -> None:
     with pytest.raises(ParameterError, match="Velocity 0"):
-        replace(WARM, velocity=0)
+        replace(WARM.settings, velocity=0)
 
 
 # Analysis and long work
@@ -656,10 +633,10 @@ def test_many_threads_at_once_get_what_one_engine_renders_alone(studio: Studio) 
     alone = NoiseEngine()
     heard = list(studio.notes.queue)
     assert len(heard) >= 20
-    newest = {note.note for note in heard if note.settings_key == chosen[2].key}
+    newest = {note.note for note in heard if note.sound_key == chosen[2].key}
     assert newest == set(range(50, 70))
     for ready in heard:
-        request = by_key[ready.settings_key].request([ready.note])
+        request = by_key[ready.sound_key].request([ready.note])
         (expected,) = alone.render(replace(request, is_draft=ready.is_draft)).regions
         np.testing.assert_array_equal(ready.region.samples, expected.samples)
         region = ready.region
@@ -676,7 +653,7 @@ def test_the_true_engine_renders_through_the_service_as_alone(tmp_path: Path) ->
     service = RenderService(lambda: SynthesisEngine.load(bundle, "cpu"), on_note=heard.put)
     service.start()
     timbre = service.analyze(clip).result(60)
-    settings = PreviewSettings(mix=TimbreMix(timbres=(timbre,), weights=(1.0,)))
+    settings = Sound(mix=TimbreMix(timbres=(timbre,), weights=(1.0,)))
     service.preview(settings, [57, 60, 64])
     ready = {note.note: note for note in (heard.get(timeout=60) for _ in range(3))}
     service.close()

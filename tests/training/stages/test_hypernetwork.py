@@ -18,8 +18,8 @@ from core.inference.gates import GATE_COUNT, GATE_SHAPE
 from core.inference.miss import MISS_DIM
 from core.inference.model import load_model, save_model
 from core.inference.original import recording_share
-from core.inference.request import ORIGINAL_RANGE, RenderRequest, TimbreMix
 from core.mel import MelConfig
+from core.sound import ORIGINAL_RANGE, RenderRequest, Sound, TimbreMix
 from tests.helpers.tiny_models import tiny_bundle
 from training import pipeline
 from training.config import RunConfig
@@ -69,10 +69,12 @@ def test_composition_in_training_is_the_engines(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).normal(size=(1, MEL.n_samples)).astype(np.float32)
     clip = AudioClip(samples=noise / np.abs(noise).max(), sample_rate=44100, name="noise")
     timbre = engine.analyze(clip, root=60.0)
-    request = RenderRequest(mix=TimbreMix(timbres=(timbre,), weights=(1.0,)), notes=(67,))
+    request = RenderRequest(
+        sound=Sound(mix=TimbreMix(timbres=(timbre,), weights=(1.0,))), notes=(67,)
+    )
     with torch.inference_mode():
         theirs = engine._mels(request, (67,))[0]
-        refined = engine._refine(request.mix, request.refinement)
+        refined = engine._refine(request.sound.mix, request.sound.settings.refinement)
     notes = NoteBatch(
         mel=torch.from_numpy(timbre.mel)[None].repeat(2, 1, 1),
         midi_pitch=torch.tensor([60.0, 67.0]), velocity=torch.full([2], 100.0),
@@ -212,7 +214,7 @@ def test_a_bundle_whose_hypernetwork_reads_mels_is_measured_but_not_played(
         clip = AudioClip(samples=bench.split.audio([5]).numpy(), sample_rate=44100, name="tone")
         timbre = mel_bench.engine.analyze(clip, root=60.0)
         mix = TimbreMix(timbres=(timbre,), weights=(1.0,))
-        mel_bench.engine.render(RenderRequest(mix=mix, notes=(84,)))
+        mel_bench.engine.render(RenderRequest(sound=Sound(mix=mix), notes=(84,)))
 
     with pytest.raises(CoreError, match=r"[Mm]el"):
         play()

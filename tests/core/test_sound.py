@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import ParameterError
-from core.inference.request import RenderRequest, Timbre, TimbreMix
+from core.parameters import label_of, parameters
+from core.sound import RenderRequest, RenderSettings, Sound, Timbre, TimbreMix
 
 
 def timbre(name: str = "a") -> Timbre:
@@ -27,7 +28,7 @@ def timbre(name: str = "a") -> Timbre:
 
 
 MIX = TimbreMix(timbres=(timbre("a"), timbre("b")), weights=(3.0, 1.0))
-REQUEST = RenderRequest(mix=MIX, notes=(60, 64))
+REQUEST = RenderRequest(sound=Sound(mix=MIX), notes=(60, 64))
 
 
 def test_timbres_are_equal_when_their_content_is() -> None:
@@ -75,10 +76,11 @@ def test_the_key_of_a_mix_follows_content_and_proportions() -> None:
 
 
 def test_equal_requests_are_equal_and_hash_alike() -> None:
-    again = RenderRequest(mix=replace(MIX, weights=(0.75, 0.25)), notes=(60, 64))
+    again = RenderRequest(sound=Sound(mix=replace(MIX, weights=(0.75, 0.25))), notes=(60, 64))
     assert again == REQUEST
     assert hash(again) == hash(REQUEST)
-    assert replace(REQUEST, seed=1) != REQUEST
+    assert replace(REQUEST, notes=(60,)) != REQUEST
+    assert replace(REQUEST, is_draft=True) != REQUEST
 
 
 @pytest.mark.parametrize(
@@ -88,18 +90,40 @@ def test_equal_requests_are_equal_and_hash_alike() -> None:
         ({"notes": (-1,)}, "Note -1 is outside"),
         ({"notes": (60, 61, 60)}, "name a note twice"),
         ({"notes": ()}, "No notes"),
-        ({"velocity": 0}, "Velocity 0"),
-        ({"velocity": 128}, "Velocity 128"),
-        ({"seed": -1}, "Seed -1 is negative"),
-        ({"variation": -0.1}, "variation = -0.1"),
-        ({"variation": float("nan")}, "variation = nan"),
-        ({"refinement": 2.5}, "refinement = 2.5"),
-        ({"carry_over": 3.0}, "carry_over = 3.0"),
     ],
 )
-def test_values_out_of_range_are_named(changes: dict[str, object], says: str) -> None:
+def test_notes_that_cannot_be_rendered_are_refused(changes: dict[str, object], says: str) -> None:
     with pytest.raises(ParameterError, match=says):
         replace(REQUEST, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", [each.name for each in fields(RenderSettings)])
+def test_every_setting_is_a_parameter_and_makes_another_sound(name: str) -> None:
+    declared = parameters(RenderSettings)[name]
+    keys = {
+        Sound(mix=MIX, settings=replace(RenderSettings(), **{name: value})).key
+        for value in (declared.least, declared.most, getattr(RenderSettings(), name))
+    }
+    assert len(keys) == 2 + (getattr(RenderSettings(), name) not in (declared.least, declared.most))
+    assert declared.about
+
+
+@pytest.mark.parametrize("name", list(parameters(RenderSettings)))
+def test_settings_out_of_range_are_named(name: str) -> None:
+    declared = parameters(RenderSettings)[name]
+    for value in (declared.least - 1, declared.most + 1, float("nan")):
+        with pytest.raises(ParameterError, match=f"{label_of(name)} {value}.* is outside"):
+            replace(RenderSettings(), **{name: value})
+
+
+def test_the_key_of_a_sound_follows_its_mix() -> None:
+    assert Sound(mix=replace(MIX, weights=(1.0, 1.0))).key != Sound(mix=MIX).key
+    assert Sound(mix=replace(MIX, weights=(0.75, 0.25))).key == Sound(mix=MIX).key
+
+
+def test_a_sound_gives_requests_of_itself() -> None:
+    assert Sound(mix=MIX).request([60, 64]) == REQUEST
+    assert Sound(mix=MIX).request([60], is_draft=True).is_draft
 
 
 def note_at(root_pitch: float) -> Timbre:

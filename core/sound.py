@@ -1,4 +1,7 @@
-"""What a render is asked for, and what analysis found: frozen values that travel between threads.
+"""What a note sounds like: frozen values that travel between threads.
+
+``Timbre`` (what analysis found in a recording) → ``TimbreMix`` (weighted timbres) → ``Sound`` (a mix
+and how it is rendered) → ``RenderRequest`` (a sound and the notes wanted of it).
 
 Shape legend: T samples, M mel bands, F frames, H timbre-feature width, O/I channels of a layer.
 """
@@ -6,20 +9,20 @@ Shape legend: T samples, M mel bands, F frames, H timbre-feature width, O/I chan
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import ParameterError
+from core.parameters import check_parameters, parameter
 
 SOURCE_VELOCITY = 100
 """MIDI velocity at which every source is taken to be played."""
 ORIGINAL_RANGE = 0.5
 """Semitones around its root in which a recording is left as it is, but for its pitch: from the first
 key beside it on, the model's colour is nearer to the true note (training/README.md)."""
-MAX_ORIGINAL_RANGE = 24.0
 MAX_FIT_STEPS = 200
 """Most steps of fitting the model to a recording."""
 
@@ -137,46 +140,80 @@ class TimbreMix:
 class RenderSettings:
     """How notes are rendered, whatever they are rendered from."""
 
-    velocity: int = SOURCE_VELOCITY
+    seed: int = field(
+        default=0, metadata=parameter(0, 2**63 - 1, about="the same seed gives the same sound")
+    )
+    """Seed of z and of the vocoder's noise."""
+    variation: float = field(
+        default=0.0,
+        metadata=parameter(0.0, 1.0, about="how far from the mean sound the seed may lead"),
+    )
+    """Scale of z: 0 renders the mean of the model, 1 draws z ~ N(0, 1)."""
+    refinement: float = field(
+        default=1.0, metadata=parameter(0.0, 2.0, about="strength of the hypernetwork")
+    )
+    """Strength of the hypernetwork's offsets and gates: 0 plain generator, 1 fully refined."""
+    carry_over: float = field(
+        default=1.0,
+        metadata=parameter(0.0, 1.0, about="how much of the recording's own body is kept"),
+    )
+    """How much of what the model missed in the source is added back."""
+    original_range: float = field(
+        default=ORIGINAL_RANGE,
+        metadata=parameter(
+            0.0,
+            24.0,
+            "semitones",
+            about="semitones around the root that are the recording itself, shifted; 0 is the "
+            "model alone",
+        ),
+    )
+    """Semitones around the root in which keys of a single source, or of the nearest note of one
+    instrument, are the recording itself, shifted; beyond them it is brought to the colour that the
+    model draws. 0 is the model alone."""
+    velocity: int = field(
+        default=SOURCE_VELOCITY,
+        metadata=parameter(1, 127, about="how hard the notes are played (MIDI velocity)"),
+    )
     """MIDI velocity 1–127."""
-    seed: int = 0
-    """Seed of z and of the vocoder's noise, 0 or more."""
-    variation: float = 0.0
-    """Scale of z, 0–2: 0 renders the mean of the model, 1 draws z ~ N(0, 1)."""
-    refinement: float = 1.0
-    """Strength of the hypernetwork's offsets, 0–2: 0 plain generator, 1 fully refined."""
-    carry_over: float = 1.0
-    """How much of what the model missed in the source is added back, 0–2."""
-    original_range: float = ORIGINAL_RANGE
-    """Semitones around the root, 0–24, in which keys of a single source, or of the nearest note of
-    one instrument, are the recording itself, shifted; beyond them it is brought to the colour that
-    the model draws. 0 is the model alone."""
 
     def __post_init__(self) -> None:
-        if not 1 <= self.velocity <= 127:
-            raise ParameterError(f"Velocity {self.velocity} is outside 1-127.")
-        for name in ("variation", "refinement", "carry_over"):
-            value = getattr(self, name)
-            if not 0.0 <= value <= 2.0:
-                raise ParameterError(f"{name} = {value} is outside 0-2.")
-        if not 0.0 <= self.original_range <= MAX_ORIGINAL_RANGE:
-            raise ParameterError(
-                f"original_range = {self.original_range} is outside 0-{MAX_ORIGINAL_RANGE:g} semitones."
-            )
-        if self.seed < 0:
-            raise ParameterError(f"Seed {self.seed} is negative; use 0 or more.")
-
-
-def render_settings_of(holder: object) -> dict[str, Any]:
-    """What something (parsed arguments, other settings) says of :class:`RenderSettings`, by name."""
-    return {each.name: getattr(holder, each.name) for each in fields(RenderSettings)}
+        check_parameters(self)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RenderRequest(RenderSettings):
-    """Notes to render from a mix. Equal requests give equal audio on the same machine."""
+class Sound:
+    """A mix of timbres and how it is rendered: all that a note depends on but the note itself."""
 
     mix: TimbreMix
+    settings: RenderSettings = field(default_factory=RenderSettings)
+
+    @property
+    def key(self) -> str:
+        """Content hash over the mix and every field of the settings: equal sounds, equal keys."""
+        values = [
+            f"{each.name}={getattr(self.settings, each.name)!r}" for each in fields(self.settings)
+        ]
+        return hashlib.sha256("|".join([self.mix.key, *values]).encode()).hexdigest()
+
+    def request(self, notes: Sequence[int], *, is_draft: bool = False) -> RenderRequest:
+        """The request that renders some notes of this sound.
+
+        Args:
+            notes: MIDI notes in the order wanted.
+            is_draft: See :class:`RenderRequest`.
+
+        Raises:
+            ParameterError: A note is out of range or named twice, or there is none.
+        """
+        return RenderRequest(sound=self, notes=tuple(notes), is_draft=is_draft)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RenderRequest:
+    """Notes to render of a sound. Equal requests give equal audio on the same machine."""
+
+    sound: Sound
     notes: tuple[int, ...]
     """MIDI notes, 0–127, in the order wanted."""
     is_draft: bool = False
@@ -184,7 +221,6 @@ class RenderRequest(RenderSettings):
     0.6), with the same phases. For a timbre on its way to another."""
 
     def __post_init__(self) -> None:
-        RenderSettings.__post_init__(self)
         bad = [note for note in self.notes if not 0 <= note <= 127]
         if bad:
             raise ParameterError(f"Note {bad[0]} is outside the MIDI range 0-127.")
