@@ -10,13 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
-from app.cli.console import cancellable, failing_with, tell
-from app.cli.work import export, load_engine, read_clips, render
+from app.cli.console import cancellable, failing_with, step_progress, tell
+from app.cli.work import load_engine, read_clips
 from app.spectrogram_picture import Panel, draw_panels
 from core.audio.pitch import note_name, parse_notes
 from core.export.files import publish, safe_stem, write_file
+from core.inference.production import Production, deliver, listen, make
 from core.instrument import Instrument
-from core.sound import RenderRequest, Sound, Timbre, TimbreMix
+from core.plan import InstrumentPlan
+from core.sound import RenderSettings, Timbre
 
 SAMPLES_FOLDER = Path(__file__).resolve().parents[1] / "resources" / "samples"
 DEMO_SAMPLE = "bell"
@@ -38,14 +40,24 @@ def run(files: Sequence[Path]) -> None:
     with failing_with(2):
         clips = read_clips(files or [SAMPLES_FOLDER / f"{DEMO_SAMPLE}.wav"])
         engine = load_engine(None, "auto")
-        timbres = [engine.analyze(clip) for clip in clips]
+        sounds = [listen(engine, [clip], RenderSettings()) for clip in clips]
     with failing_with(1), cancellable() as cancel:
-        for timbre in timbres:
-            mix = TimbreMix(timbres=(timbre,), weights=(1.0,))
-            request = RenderRequest(sound=Sound(mix=mix), notes=parse_notes(DEMO_NOTES))
-            instrument = render(engine, request, timbre.name, cancel)
-            export(instrument, DEMO_FORMATS, DEMO_FOLDER, force=True, cancel=cancel)
-            tell(str(write_picture(timbre, instrument, DEMO_FOLDER)))
+        for sound in sounds:
+            (timbre,) = sound.mix.timbres
+            order = Production(
+                name=timbre.name,
+                sound=sound,
+                plan=InstrumentPlan(notes=parse_notes(DEMO_NOTES)),
+                formats=DEMO_FORMATS,
+                folder=DEMO_FOLDER,
+                is_replacing=True,
+            )
+            with step_progress() as report:
+                instrument = make(order, engine, report, cancel)
+                delivery = deliver(order, instrument, report, cancel)
+            assert isinstance(instrument, Instrument)  # no grid was ordered
+            for path in (*delivery.opened, write_picture(timbre, instrument, DEMO_FOLDER)):
+                tell(str(path))
 
 
 def write_picture(timbre: Timbre, instrument: Instrument, folder: Path) -> Path:

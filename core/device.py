@@ -36,8 +36,7 @@ def resolve_device(name: str = "auto") -> torch.device:
         raise DeviceError(f"Unknown device '{name}'; choose one of {', '.join(DEVICE_NAMES)}.")
     if name not in available:
         raise DeviceError(
-            f"Device '{name}' is not available here; use --device auto or one of "
-            f"{', '.join(available)}."
+            f"Device '{name}' is not available here; use auto or one of {', '.join(available)}."
         )
     return torch.device(name)
 

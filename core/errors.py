@@ -31,6 +31,14 @@ class ExportError(CoreError):
     """An instrument could not be written; nothing half-written is left behind."""
 
 
+class DestinationError(ExportError):
+    """The folder that was to be written into cannot be used."""
+
+
+class FileExistsAlreadyError(DestinationError):
+    """A file would be overwritten that nobody has said may be."""
+
+
 class SessionFileError(CoreError):
     """A session file cannot be read or written; a file that was there is left as it was."""
 

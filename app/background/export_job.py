@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,57 +11,33 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from app.background.task_runner import TaskRunner
-from app.models.pad import source_weights
-from app.models.session import Source
 from core.errors import ExportError, RenderCancelled
-from core.export.base import check_export, entries_of, export_instrument, openable
+from core.inference.production import (
+    Delivery,
+    Production,
+    Step,
+    StepProgress,
+    deliver,
+    make,
+)
 from core.inference.service import Job, RenderService
 from core.instrument import Instrument, PadInstrument
-from core.plan import InstrumentPlan, PadGrid
-from core.sound import Sound
+from core.progress import Progress
 
 if TYPE_CHECKING:
     from core.inference.engine import SynthesisEngine
 
-RENDERING_SHARE = 0.75
-"""Of the progress, until all is rendered."""
-WRITTEN_SHARE = 0.85
-"""Until all is written; the rest is checking."""
-
-PadWeights = Callable[[float, float], list[float]]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ExportOrder:
-    """What is to be exported, and where to."""
-
-    name: str
-    """Display name of the instrument."""
-    folder: Path
-    formats: tuple[str, ...]
-    """Names from ``core.export.base.FORMATS``."""
-    sound: Sound
-    """What it sounds like."""
-    plan: InstrumentPlan
-    """What it is made of."""
-    grid: PadGrid | None = None
-    """Points of the pad that are exported; None exports the sound as it is."""
-    sources: tuple[Source, ...] = ()
-    """Sources of the mix of a pad, in the order of its timbres."""
-    is_replacing: bool = False
-    """Whether files that exist may be replaced."""
-    is_verified: bool = False
-    """Whether other samplers open what was written and play its keys."""
-
-    @property
-    def n_regions(self) -> int:
-        """Recordings of the whole export in one format."""
-        points = 1 if self.grid is None else len(self.grid.places)
-        return self.plan.n_regions * points
-
-    def weights(self, x: float, y: float) -> list[float]:
-        """Weights of the timbres at a place of the pad."""
-        return list(source_weights(self.sources, x, y).values())
+SHARES = {
+    Step.RENDERING: (0.0, 0.75),
+    Step.WRITING: (0.75, 0.85),
+    Step.VERIFYING: (0.85, 1.0),
+}
+"""Where each step begins and ends in the whole progress."""
+WORDS = {
+    Step.RENDERING: "Rendering note",
+    Step.WRITING: "Writing sample",
+    Step.VERIFYING: "Checking note",
+}
 
 
 class ExportJob(QObject):
@@ -86,7 +60,7 @@ class ExportJob(QObject):
 
     def __init__(
         self,
-        order: ExportOrder,
+        order: Production,
         service: RenderService,
         tasks: TaskRunner,
         parent: QObject | None = None,
@@ -99,20 +73,19 @@ class ExportJob(QObject):
         self._job: Job[Instrument | PadInstrument] | None = None
 
     @property
-    def order(self) -> ExportOrder:
+    def order(self) -> Production:
         """What is exported."""
         return self._order
 
     def start(self) -> None:
         """Begin; what would stop the export later is said at once."""
-        order = self._order
         try:
-            check_export(order.name, order.formats, order.folder, force=order.is_replacing)
+            self._order.check()
         except (ExportError, ValueError) as error:
             self.failed.emit(error)
             return
-        self._job = self._service.submit(partial(build, order), progress=self._rendered)
-        self._tasks.follow(self._job.future, self._write, self.failed.emit)
+        self._job = self._service.submit(partial(build, self._order), progress=self._rendered)
+        self._tasks.follow(self._job.future, self._deliver, self.failed.emit)
 
     def cancel(self) -> None:
         """Stop soon; ``failed`` says when."""
@@ -121,109 +94,49 @@ class ExportJob(QObject):
             self._job.cancel()
 
     def _rendered(self, done: int, total: int) -> None:
-        share = RENDERING_SHARE * done / max(total, 1)
-        self.progressed.emit(share, f"Rendering note {done} of {total}")
+        self._tell(Step.RENDERING, done, total)
 
-    def _write(self, instrument: Instrument | PadInstrument) -> None:
-        order = self._order
-        self._tasks.run(
-            partial(
-                export_instrument,
-                instrument,
-                order.formats,
-                order.folder,
-                force=order.is_replacing,
-                progress=self._written,
-                cancel=self._cancelled,
-            ),
-            self._check,
-            self.failed.emit,
-        )
+    def _tell(self, step: Step, done: int, total: int) -> None:
+        (begins, ends), words = SHARES[step], WORDS[step]
+        share = begins + (ends - begins) * done / max(total, 1)
+        self.progressed.emit(share, f"{words} {done} of {total}")
 
-    def _written(self, done: int, total: int) -> None:
-        share = RENDERING_SHARE + (WRITTEN_SHARE - RENDERING_SHARE) * done / max(total, 1)
-        self.progressed.emit(share, f"Writing sample {done} of {total}")
+    def _deliver(self, instrument: Instrument | PadInstrument) -> None:
+        work = partial(deliver_with_sheet, self._order, instrument, self._tell, self._cancelled)
+        self._tasks.run(work, self._finish, self.failed.emit)
 
-    def _check(self, _files: list[Path]) -> None:
-        if self._order.is_verified:
-            self._tasks.run(
-                partial(verify, self.results, self._checked, self._cancelled),
-                self._report,
-                self.failed.emit,
-            )
-        else:
-            self._finish()
-
-    def _checked(self, done: int, total: int) -> None:
-        share = WRITTEN_SHARE + (1.0 - WRITTEN_SHARE) * done / max(total, 1)
-        self.progressed.emit(share, f"Checking note {done} of {total}")
-
-    def _report(self, result: tuple[bool, Path]) -> None:
-        self.verified.emit(*result)
-        self._finish()
-
-    def _finish(self) -> None:
+    def _finish(self, delivered: tuple[Delivery, Path | None]) -> None:
+        delivery, sheet = delivered
+        if delivery.report is not None:
+            self.verified.emit(delivery.report.is_green, sheet)
         self.progressed.emit(1.0, "Done")
-        self.finished.emit(self.results)
-
-    @property
-    def results(self) -> list[Path]:
-        """Files and folders that a person opens."""
-        order = self._order
-        entries = dict.fromkeys(openable(order.name, order.formats))
-        return [order.folder / entry for entry in entries]
-
-
-def verify(
-    paths: list[Path], progress: Callable[[int, int], None], cancel: threading.Event
-) -> tuple[bool, Path]:
-    """Have other samplers open and play what was written, and write the sheet.
-
-    Returns:
-        Whether nothing is wrong, and the sheet for people.
-    """
-    from core.verify.check import verify_files
-    from core.verify.sheet import write_sheets
-
-    report = verify_files(paths, progress=progress, cancel=cancel)
-    sheets = write_sheets(report)
-    readable = next((sheet for sheet in sheets if sheet.suffix == ".html"), sheets[0])
-    return report.is_green, readable
-
-
-def top_level(order: ExportOrder) -> list[Path]:
-    """Everything that an export puts into its folder: what is dragged to another program."""
-    return [order.folder / entry for entry in entries_of(order.name, order.formats)]
+        self.finished.emit(list(delivery.opened))
 
 
 def build(
-    order: ExportOrder,
+    order: Production,
     engine: SynthesisEngine,
-    progress: Callable[[int, int], None],
+    progress: Progress,
     cancel: threading.Event,
 ) -> Instrument | PadInstrument:
-    """Render, loop, layer and level what was ordered; on the service's thread.
+    """Make what was ordered; on the service's thread."""
+    return make(order, engine, lambda _step, done, total: progress(done, total), cancel)
 
-    Raises:
-        RenderCancelled: ``cancel`` was set.
-        ParameterError: The order cannot be carried out.
-    """
-    from core.inference.building import build_instrument, build_pad
 
-    if order.grid is None:
-        return build_instrument(
-            engine, order.sound, order.plan, name=order.name, progress=progress, cancel=cancel
-        )
-    return build_pad(
-        engine,
-        order.sound,
-        order.plan,
-        order.grid,
-        order.weights,
-        name=order.name,
-        progress=progress,
-        cancel=cancel,
-    )
+def deliver_with_sheet(
+    order: Production,
+    instrument: Instrument | PadInstrument,
+    progress: StepProgress,
+    cancel: threading.Event,
+) -> tuple[Delivery, Path | None]:
+    """Write and verify, in the pool; the sheet for people is written where something was verified."""
+    delivery = deliver(order, instrument, progress, cancel)
+    if delivery.report is None:
+        return delivery, None
+    from core.verify.sheet import write_sheets
+
+    sheets = write_sheets(delivery.report)
+    return delivery, next((sheet for sheet in sheets if sheet.suffix == ".html"), sheets[0])
 
 
 def is_cancelled(error: Exception) -> bool:
@@ -231,7 +144,7 @@ def is_cancelled(error: Exception) -> bool:
     return isinstance(error, RenderCancelled)
 
 
-def estimate_bytes(order: ExportOrder, length_s: float, sample_rate: int = 44100) -> int:
+def estimate_bytes(order: Production, length_s: float, sample_rate: int = 44100) -> int:
     """About how many bytes an export takes: 24-bit mono, samples counted once per format family.
 
     Args:

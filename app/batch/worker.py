@@ -14,12 +14,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.cli.console import described
 from core.audio.files import read_audio
 from core.errors import CoreError, RenderCancelled
-from core.export.base import export_instrument
-from core.inference.building import build_instrument
+from core.inference.production import Production, listen, produce
 from core.plan import InstrumentPlan
-from core.sound import RenderSettings, Sound, TimbreMix
+from core.sound import RenderSettings
 
 if TYPE_CHECKING:
     from core.inference.engine import SynthesisEngine
@@ -97,7 +97,7 @@ def make_instrument(order: Order) -> Outcome:
     except RenderCancelled:
         return Outcome(order=order, is_cancelled=True)
     except CoreError as error:
-        return Outcome(order=order, error=str(error), seconds=time.monotonic() - start_s)
+        return Outcome(order=order, error=described(error), seconds=time.monotonic() - start_s)
     return Outcome(order=order, files=files, seconds=time.monotonic() - start_s)
 
 
@@ -105,16 +105,22 @@ def _make(order: Order, cancel: threading.Event) -> tuple[Path, ...]:
     recipe = order.recipe
     clips = [read_audio(path) for path in order.sources]
     engine = _engine(recipe.model, recipe.device, order.n_threads, threading.get_ident())
-    timbres = tuple(engine.analyze(clip) for clip in clips)
-    if recipe.fit_steps:
-        timbres = tuple(engine.fit(t, steps=recipe.fit_steps, cancel=cancel) for t in timbres)
-    mix = TimbreMix(timbres=timbres, weights=(1.0,) * len(timbres), one_instrument=len(timbres) > 1)
-    sound = Sound(mix=mix, settings=recipe.settings)
-    instrument = build_instrument(engine, sound, recipe.plan, name=order.name, cancel=cancel)
-    files = export_instrument(
-        instrument, recipe.formats, order.out, force=order.force, cancel=cancel
+    production = Production(
+        name=order.name,
+        sound=listen(
+            engine,
+            clips,
+            recipe.settings,
+            one_instrument=True,
+            fit_steps=recipe.fit_steps,
+            cancel=cancel,
+        ),
+        plan=recipe.plan,
+        formats=recipe.formats,
+        folder=order.out,
+        is_replacing=order.force,
     )
-    return tuple(files)
+    return produce(production, engine, cancel=cancel).files
 
 
 @lru_cache(maxsize=4)

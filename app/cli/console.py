@@ -6,14 +6,36 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from types import FrameType
 
-from core.errors import CoreError
+from core.errors import (
+    CheckpointError,
+    CoreError,
+    DestinationError,
+    DeviceError,
+    FileExistsAlreadyError,
+)
+from core.inference.production import Step, StepProgress
+from core.progress import Progress
 
 PROGRAM = "hyperganstrument"
 _SECONDS_BETWEEN_LINES = 5.0
+_COUNTED = {
+    Step.FITTING: "steps",
+    Step.RENDERING: "notes",
+    Step.WRITING: "samples",
+    Step.VERIFYING: "notes",
+}
+
+_OPTIONS: tuple[tuple[type[CoreError], str], ...] = (
+    (FileExistsAlreadyError, "--force"),
+    (DestinationError, "--out"),
+    (DeviceError, "--device"),
+    (CheckpointError, "--model"),
+)
+"""The option that helps with each kind of error: the first class that fits."""
 
 
 class CliError(Exception):
@@ -35,7 +57,13 @@ def failing_with(exit_code: int) -> Iterator[None]:
     try:
         yield
     except CoreError as error:
-        raise CliError(str(error), exit_code) from error
+        raise CliError(described(error), exit_code) from error
+
+
+def described(error: CoreError) -> str:
+    """The error's sentence, with the option that helps where there is one."""
+    option = next((option for kind, option in _OPTIONS if isinstance(error, kind)), None)
+    return str(error) if option is None else f"{str(error).rstrip('.')} ({option})."
 
 
 def say(message: str) -> None:
@@ -77,7 +105,7 @@ def cancellable() -> Iterator[threading.Event]:
 
 
 @contextmanager
-def progress(verb: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+def progress(verb: str, unit: str) -> Iterator[Progress]:
     """A progress callback: a bar on a terminal, elsewhere a line every few seconds at most."""
     if not sys.stderr.isatty():
         last = time.monotonic()
@@ -90,17 +118,31 @@ def progress(verb: str, unit: str) -> Iterator[Callable[[int, int], None]]:
 
         yield print_line
         return
+    from rich import progress as bars
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-               TextColumn(unit), TimeRemainingColumn())  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    columns = (
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        bars.TextColumn(unit),
+        bars.TimeRemainingColumn(),
+    )
+    with bars.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(verb, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def step_progress() -> Iterator[StepProgress]:
+    """Progress of the steps of a production, one bar after the other."""
+    with ExitStack() as shown:
+        reports: dict[Step, Progress] = {}
+
+        def report(step: Step, done: int, total: int) -> None:
+            if step not in reports:
+                shown.close()  # the bar of the step before
+                reports[step] = shown.enter_context(progress(step.capitalize(), _COUNTED[step]))
+            reports[step](done, total)
+
+        yield report

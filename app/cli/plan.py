@@ -5,9 +5,6 @@ from __future__ import annotations
 import argparse
 import re
 
-import numpy as np
-from numpy.typing import NDArray
-
 from app.cli.arguments import add_parameters, converter, parameters_of
 from core.errors import ParameterError
 from core.instrument import Envelope
@@ -71,16 +68,6 @@ def check_pad(args: argparse.Namespace) -> None:
         raise ParameterError(
             "--weights and --pad exclude each other: a pad has weights of its own at every point."
         )
-
-
-def pad_places(count: int) -> NDArray[np.float64]:
-    """Where samples lie on an exported pad, [count, 2], x and y in 0–1 from the bottom left."""
-    if count == 4:
-        return np.array([(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)])
-    angles = np.pi * (1.0 - 2.0 * np.arange(count) / count)  # clockwise from the left
-    directions = np.stack([np.cos(angles), np.sin(angles)], axis=1).round(12)
-    places: NDArray[np.float64] = 0.5 + 0.5 * directions / np.abs(directions).max(axis=1)[:, None]
-    return places
 
 
 @converter

@@ -28,13 +28,14 @@ from PySide6.QtWidgets import (
 )
 from typing_extensions import override
 
-from app.background.export_job import ExportJob, ExportOrder, estimate_bytes, is_cancelled
+from app.background.export_job import ExportJob, estimate_bytes, is_cancelled
 from app.error_text import describe
 from app.models.session import MAX_NAME_LENGTH, ExportSettings
 from app.theme import GRID
 from app.widgets.note_names import note_label, parse_note_label
 from core.errors import CoreError
-from core.export.base import FORMATS, entries_of
+from core.export.base import FORMATS
+from core.inference.production import Production
 from core.instrument import HIGHEST_KEY
 from core.parameters import parameters
 from core.plan import InstrumentOptions, NoteSpan, PadGrid
@@ -45,7 +46,7 @@ PAD_TIP = (
 USUAL_NOTE_MS = 60.0
 """Of rendering a note, before one was rendered here."""
 
-OrderMaker = Callable[[str, Path, ExportSettings], ExportOrder | None]
+OrderMaker = Callable[[str, Path, ExportSettings], Production | None]
 """Makes an order of a name, folder and settings; None: there is no sound yet."""
 
 
@@ -112,7 +113,7 @@ class ExportDialog(QDialog):
         folder: Path,
         middle_c: int,
         make_order: OrderMaker,
-        make_job: Callable[[ExportOrder], ExportJob],
+        make_job: Callable[[Production], ExportJob],
         *,
         pad_refusal: str,
         note_ms: float,
@@ -360,7 +361,7 @@ class ExportDialog(QDialog):
         self.cancel.clicked.connect(self.reject)
         self.reveal.clicked.connect(self._reveal)
 
-    def _order(self) -> ExportOrder | None:
+    def _order(self) -> Production | None:
         name = " ".join(self.name.text().split())
         if not name or not self.folder.text().strip() or not self.chosen.formats:
             return None
@@ -388,8 +389,7 @@ class ExportDialog(QDialog):
             self.preview.setText("")
             self.estimate.setText(self._what_is_missing())
             return
-        entries = entries_of(order.name, order.formats)
-        self.preview.setText("Writes " + ", ".join(entries))
+        self.preview.setText("Writes " + ", ".join(path.name for path in order.top_level))
         length_s = order.plan.options.length_s or self._length_s
         size = QLocale().formattedDataSize(estimate_bytes(order, min(length_s, self._length_s)), 0)
         seconds = order.n_regions * self._note_ms / 1000

@@ -1,10 +1,6 @@
-"""The pad's geometry: how much of each source sounds where.
+"""How much of each source of a session sounds where on the pad.
 
-Shepard's inverse-distance weighting with exponent two (ours): weights are continuous over the pad,
-sum to 1, are exactly 1 at a source, and level there, so that a hand need not be exact. Sources at
-one place share it.
-
-Shape legend: P points, S sources.
+Shape legend: S sources.
 """
 
 from __future__ import annotations
@@ -15,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.models.session import Session, Source
+from core.pad import weights_at
 
 CENTRE = (0.5, 0.5)
 """Where a double click puts the cursor."""
@@ -27,26 +24,6 @@ def audible(sources: Sequence[Source]) -> tuple[Source, ...]:
     unmuted = [source for source in sources if not source.muted]
     soloed = [source for source in unmuted if source.soloed]
     return tuple(soloed or unmuted)
-
-
-def weights_at(points: NDArray[np.float64], places: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weights of sources at points of the pad.
-
-    Args:
-        points: Where to know them, [P, 2].
-        places: Where the sources lie, [S, 2], at least one.
-
-    Returns:
-        [P, S], each row non-negative and of sum 1.
-    """
-    across, up = np.moveaxis(points[:, None] - places, 2, 0)
-    distances = np.hypot(across, up)  # [P, S]
-    nearest = distances.min(axis=1, keepdims=True)
-    # Relative to the nearest: at a source that is 0/0, which stands for 1.
-    relative = np.divide(nearest, distances, out=np.ones_like(distances), where=distances > 0.0)
-    shares = relative**2
-    weights: NDArray[np.float64] = shares / shares.sum(axis=1, keepdims=True)
-    return weights
 
 
 def source_weights(sources: Sequence[Source], x: float, y: float) -> dict[str, float]:

@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, QUrl
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QWidget
 
-from app.background.export_job import ExportJob, ExportOrder, top_level
+from app.background.export_job import ExportJob
 from app.dialogs.export_dialog import ExportDialog
 from app.live.editor import Editor
 from app.live.messages import Answer
@@ -23,6 +23,7 @@ from core.audio.files import write_audio
 from core.audio.pitch import file_note_name
 from core.errors import CoreError
 from core.export.files import safe_stem
+from core.inference.production import Production
 from core.inference.service import NoteReady
 from core.plan import InstrumentPlan
 
@@ -47,7 +48,7 @@ class ExportControl(QObject):
         self._editor = editor
         self._window = window
         self._folder = folder
-        self._order: ExportOrder | None = None  # of what is or will be ready to be dragged
+        self._order: Production | None = None  # of what is or will be ready to be dragged
         self._job: ExportJob | None = None
         self._files: list[Path] = []
         self._is_dragged = False  # whether those files were given to another program
@@ -181,7 +182,7 @@ class ExportControl(QObject):
     def _prepared(self, job: ExportJob) -> None:
         if job is self._job:
             self._job = None
-            self._files = top_level(job.order)
+            self._files = job.order.top_level
             self._studio.messages.info("The instrument is ready: drag it out now.")
 
     def _not_prepared(self, job: ExportJob, error: Exception) -> None:
@@ -190,14 +191,14 @@ class ExportControl(QObject):
             self._job, self._order = None, None
             self._editor.complain(error)
 
-    def _order_now(self) -> ExportOrder | None:
+    def _order_now(self) -> Production | None:
         """Order of the instrument of now; where it goes is decided when it is rendered."""
         return self._make_order(self.instrument_name, Path(), self._editor.session.export)
 
-    def _make_job(self, order: ExportOrder) -> ExportJob:
+    def _make_job(self, order: Production) -> ExportJob:
         return ExportJob(order, self._studio.service, self._studio.tasks, self)
 
-    def _make_order(self, name: str, folder: Path, chosen: ExportSettings) -> ExportOrder | None:
+    def _make_order(self, name: str, folder: Path, chosen: ExportSettings) -> Production | None:
         session, book = self._editor.session, self._studio.book
         sources = audible(session.sources)
         known = [timbre for source in sources if (timbre := book.timbre(source)) is not None]
@@ -212,7 +213,7 @@ class ExportControl(QObject):
             sound = self._studio.sound.sound_of(session, session.x, session.y)
         if sound is None:
             return None
-        return ExportOrder(
+        return Production(
             name=name,
             folder=folder,
             formats=chosen.formats,
@@ -221,7 +222,7 @@ class ExportControl(QObject):
                 notes=chosen.span.notes, options=chosen.options, envelope=session.envelope
             ),
             grid=grid,
-            sources=sources,
+            places=() if grid is None else tuple((each.x, each.y) for each in sources),
         )
 
     @property

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import core.export
-from core.errors import ParameterError, RenderCancelled
+from core.errors import ParameterError
 from core.export.files import check_destination, publish, safe_stem
 from core.instrument import Instrument, PadInstrument
+from core.progress import Progress, stop_if
 
 
 @runtime_checkable
@@ -124,7 +125,7 @@ def export_instrument(
     out: Path,
     *,
     force: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     cancel: threading.Event | None = None,
 ) -> list[Path]:
     """Write an instrument or a pad into a folder in the formats named; all of it or nothing.
@@ -156,10 +157,7 @@ def export_instrument(
         done += 1
         if progress is not None:
             progress(done, total)
-        if cancel is not None and cancel.is_set():
-            raise RenderCancelled(
-                f"Export of {instrument.name!r} was cancelled; nothing was written."
-            )
+        stop_if(cancel, f"Export of {instrument.name!r} was cancelled; nothing was written.")
 
     def write(folder: Path) -> None:
         for exporter in exporters:

@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from core.errors import ExportError
+from core.errors import DestinationError, ExportError, FileExistsAlreadyError
 
 MAX_STEM_LENGTH = 32
 """Characters of an instrument's file stem; place on the pad, note, velocity, round robin and ending
@@ -146,8 +146,8 @@ def check_destination(out: Path, entries: Sequence[str], *, force: bool) -> None
         if not force:
             _check_free(out, entries)
     except OSError as error:
-        raise ExportError(
-            f"Folder {out} cannot be used: {error.strerror or error}; choose another with --out."
+        raise DestinationError(
+            f"Folder {out} cannot be used: {error.strerror or error}; choose another."
         ) from error
 
 
@@ -155,9 +155,9 @@ def _check_folder(out: Path) -> None:
     """Refuse ``out`` when it, or the nearest folder above it, cannot hold new files."""
     existing = next(path for path in (out, *out.absolute().parents) if os.path.lexists(path))
     if not existing.is_dir():
-        raise ExportError(f"{existing} is a file, not a folder; choose another with --out.")
+        raise DestinationError(f"{existing} is a file, not a folder; choose another.")
     if not os.access(existing, os.W_OK | os.X_OK):
-        raise ExportError(f"Folder {existing} may not be written to; choose another with --out.")
+        raise DestinationError(f"Folder {existing} may not be written to; choose another.")
 
 
 def _check_free(out: Path, entries: Sequence[str]) -> None:
@@ -169,7 +169,9 @@ def _check_free(out: Path, entries: Sequence[str]) -> None:
         else:
             taken = target if os.path.lexists(target) else None
         if taken is not None:
-            raise ExportError(f"{taken} exists; choose another folder or replace it with --force.")
+            raise FileExistsAlreadyError(
+                f"{taken} exists; choose another folder or have it replaced."
+            )
 
 
 def publish(
@@ -205,9 +207,9 @@ def publish(
         _put_in_place(staging, out, entries, scratch / "old")
         done = True
     except OSError as error:
-        raise ExportError(
+        raise DestinationError(
             f"Could not write to {out}: {error.strerror or error}; nothing was changed there. "
-            "Free some space or choose another folder with --out."
+            "Free some space or choose another folder."
         ) from error
     finally:
         if scratch is not None:
@@ -225,9 +227,8 @@ def _make_parents(out: Path) -> list[Path]:
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ExportError(
-            f"Folder {out.parent} cannot be made: {error.strerror or error}; "
-            "choose another with --out."
+        raise DestinationError(
+            f"Folder {out.parent} cannot be made: {error.strerror or error}; choose another."
         ) from error
     return missing
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -30,19 +30,19 @@ from core.audio.loop import STEEPEST_DB_S, LoopedNote, find_loop, find_sustain
 from core.audio.loudness import momentary_loudness_db
 from core.audio.pitch import midi_to_hz
 from core.audio.signal import fade, resample
-from core.errors import ParameterError, RenderCancelled
+from core.errors import ParameterError
 from core.instrument import (
     Instrument,
     Loop,
     PadInstrument,
     Region,
 )
+from core.pad import weights_at
 from core.plan import InstrumentPlan, PadGrid
+from core.progress import Progress, stop_if
 from core.sound import RenderRequest, RenderSettings, Sound, Timbre, TimbreMix
 
 Samples = NDArray[np.float32]
-Progress = Callable[[int, int], None]
-PadWeights = Callable[[float, float], Sequence[float]]
 
 LAYER_STEP_DB = 0.5
 """Each layer is this much quieter than the next louder one."""
@@ -114,7 +114,7 @@ def build_pad(
     sound: Sound,
     plan: InstrumentPlan,
     grid: PadGrid,
-    weights: PadWeights,
+    places: Sequence[tuple[float, float]],
     *,
     name: str | None = None,
     progress: Progress | None = None,
@@ -127,7 +127,7 @@ def build_pad(
         sound: What it sounds like; the weights of its mix are replaced.
         plan: What every point is made of.
         grid: Its points.
-        weights: Gives the weights of the mix's timbres at x and y (0–1, from the bottom left).
+        places: Where the mix's timbres lie on the pad, x and y in 0–1 from the bottom left.
         name: Display name; None joins the sources' names.
         progress: Called with regions done and regions in all.
         cancel: Looked at before every batch and every note.
@@ -137,13 +137,18 @@ def build_pad(
 
     Raises:
         RenderCancelled: ``cancel`` was set; nothing is kept.
-        ParameterError: A setting is out of range, or the weights at a point cannot be used.
+        ParameterError: A setting is out of range, or there are not as many places as timbres.
         DeviceError: Memory ran out.
     """
+    if len(places) != len(sound.mix.timbres):
+        raise ParameterError(
+            f"Got {len(places)} places on the pad for {len(sound.mix.timbres)} samples."
+        )
     work = _Work(len(grid.places) * plan.n_regions, progress, cancel)
+    weights = weights_at(np.array(grid.places), np.array(places, dtype=np.float64))
     sketches = []
-    for x, y in grid.places:
-        mix = _audible(sound.mix.timbres, weights(x, y))
+    for (x, y), row in zip(grid.places, weights.tolist(), strict=True):
+        mix = _audible(sound.mix.timbres, row)
         sketch = _sketch(engine, replace(sound, mix=mix), plan, work)
         sketches.append(replace(sketch, facts={**sketch.facts, "pad": f"x {x:.4g}, y {y:.4g}"}))
     return PadInstrument(
@@ -184,8 +189,7 @@ class _Work:
 
     def check(self) -> None:
         """Raise if the work is to stop."""
-        if self._cancel is not None and self._cancel.is_set():
-            raise RenderCancelled("Rendering was cancelled; no note was kept.")
+        stop_if(self._cancel, "Rendering was cancelled; no note was kept.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -431,8 +435,6 @@ def _regions(
 
 def _audible(timbres: Sequence[Timbre], weights: Sequence[float]) -> TimbreMix:
     """The mix without what is not heard, so that a corner is the render of its source alone."""
-    if len(weights) != len(timbres):
-        raise ParameterError(f"Got {len(weights)} pad weights for {len(timbres)} samples.")
     heard = [(timbre, weight) for timbre, weight in zip(timbres, weights, strict=True) if weight]
     return TimbreMix(
         timbres=tuple(timbre for timbre, _ in heard), weights=tuple(weight for _, weight in heard)

@@ -38,7 +38,7 @@ from core.audio.loudness import HEADROOM_DB, momentary_loudness_db, reference_ga
 from core.audio.pitch import estimate_root
 from core.audio.signal import PRE_ROLL_S, fade, isolate_note
 from core.device import cpu_has_fast_bfloat16, is_out_of_memory, resolve_device
-from core.errors import CheckpointError, DeviceError, ParameterError, RenderCancelled
+from core.errors import CheckpointError, DeviceError, ParameterError
 from core.inference.carry_over import CarryOver, carry_over_of
 from core.inference.fitting import fit_offsets
 from core.inference.folded_generator import FoldedGenerator, FoldedWeights
@@ -56,6 +56,7 @@ from core.inference.original import (
 from core.instrument import Instrument, Region, tile_zones
 from core.mel import MelSpectrogram
 from core.nn.ops import normalize_2nd_moment
+from core.progress import Progress, stop_if
 from core.sound import MAX_FIT_STEPS, SOURCE_VELOCITY, RenderRequest, Sound, Timbre, TimbreMix
 
 NOTES_PER_BATCH = 4
@@ -78,7 +79,6 @@ WEIGHTS_KEPT = 4
 
 ResultT = TypeVar("ResultT")
 EntryT = TypeVar("EntryT")
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -336,8 +336,7 @@ class SynthesisEngine:
         sound, notes = request.sound, request.notes
         rendered: list[NDArray[np.float32]] = []
         for first in range(0, len(notes), NOTES_PER_BATCH):
-            if cancel is not None and cancel.is_set():
-                raise RenderCancelled("Rendering was cancelled; no note was kept.")
+            stop_if(cancel, "Rendering was cancelled; no note was kept.")
             batch = notes[first : first + NOTES_PER_BATCH]
             audio = self._attempt(partial(self._render_batch, sound, batch, request.is_draft))
             for note, samples in zip(batch, audio, strict=True):

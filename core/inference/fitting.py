@@ -21,8 +21,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.errors import RenderCancelled
 from core.generator import Generator
+from core.progress import Progress, stop_if
 from core.sound import SOURCE_VELOCITY
 
 LEARNING_RATE = 0.01
@@ -40,7 +40,7 @@ def fit_offsets(
     *,
     steps: int,
     precision: Callable[[], AbstractContextManager[Any]],
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     cancel: threading.Event | None = None,
 ) -> list[Tensor]:
     """Find offsets with which the generator draws a note.
@@ -69,8 +69,7 @@ def fit_offsets(
     pitch = torch.tensor([midi_pitch], dtype=torch.float32, device=h.device)
     velocity = torch.full([1], float(SOURCE_VELOCITY), device=h.device)
     for step in range(steps):
-        if cancel is not None and cancel.is_set():
-            raise RenderCancelled("Fitting was cancelled; the sample is as it was.")
+        stop_if(cancel, "Fitting was cancelled; the sample is as it was.")
         offsets = [start + change for start, change in zip(weight_offsets, changes, strict=True)]
         with precision():
             drawn = generator(z, pitch, velocity, h, offsets)

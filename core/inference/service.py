@@ -26,6 +26,7 @@ from core.errors import CoreError, RenderCancelled
 from core.inference.memory import return_freed_memory
 from core.inference.note_cache import NoteCache
 from core.instrument import Region
+from core.progress import Progress
 from core.sound import Sound, Timbre
 
 if TYPE_CHECKING:
@@ -44,7 +45,6 @@ CACHE_BYTES = 256 * 2**20
 
 ResultT = TypeVar("ResultT")
 ValueT = TypeVar("ValueT")
-Progress = Callable[[int, int], None]
 Work = Callable[["SynthesisEngine", Progress, threading.Event], ResultT]
 
 _log = logging.getLogger(__name__)

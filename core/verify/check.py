@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from core.audio.loudness import momentary_loudness_db
 from core.audio.pitch import midi_to_hz
-from core.errors import AudioFileError, RenderCancelled
+from core.errors import AudioFileError
+from core.progress import Progress, stop_if
 from core.verify.contents import Contents, Sound, Zone, map_faults, unreadable
 from core.verify.decentsampler import read_library, read_preset
 from core.verify.engines import Engine, Player, choose_engines
@@ -37,8 +38,6 @@ from core.verify.report import (
 from core.verify.sfz import read_sfz
 from core.verify.soundfont import read_soundfont
 from core.verify.spectra import key_spectrogram
-
-Progress = Callable[[int, int], None]
 
 READERS: Mapping[str, Callable[[Path], Contents]] = {
     ".sfz": read_sfz,
@@ -124,8 +123,7 @@ def verify_files(
 
     def step() -> None:
         nonlocal done
-        if cancel is not None and cancel.is_set():
-            raise RenderCancelled("Verification was cancelled; no sheet was written.")
+        stop_if(cancel, "Verification was cancelled; no sheet was written.")
         done += 1
         if progress is not None:
             progress(done, total)

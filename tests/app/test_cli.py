@@ -158,7 +158,7 @@ def test_roots_are_for_all_or_for_each(
         ),
         (
             "render {bell} --notes 60 --out {out} --fit 201",
-            "'201' is no whole number from 0 to 100",
+            "'201' is no whole number from 0 to 200",
         ),
         ("render {bell} --notes 60 --out {out} --device tpu", "'tpu'"),
         ("render {bell} --notes 60 --out {out} --colour red", "--colour"),
@@ -249,12 +249,12 @@ def test_failing_work_ends_with_1_and_leaves_nothing(
     engine: FakeEngine, bell: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def out_of_memory(note: int) -> None:
-        raise DeviceError("The device ran out of memory; use --device cpu.")
+        raise DeviceError("The device ran out of memory; use the CPU.")
 
     engine.before_note = out_of_memory
     assert main(["render", str(bell), "--notes", "60", "--out", str(tmp_path / "out")]) == 1
     assert capsys.readouterr().err == (
-        "hyperganstrument: The device ran out of memory; use --device cpu.\n"
+        "hyperganstrument: The device ran out of memory; use the CPU (--device).\n"
     )
     assert not (tmp_path / "out").exists()
 

@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 
 from app.__main__ import main
-from app.cli.plan import pad_places
 from core.instrument import Instrument
-from core.plan import PadGrid
 from core.sound import RenderRequest
 from tests.app.fake_engine import FakeEngine
 
@@ -86,21 +84,6 @@ def test_a_pad_has_its_samples_in_the_corners(
     (sfz,) = (tmp_path / "out").glob("*.sfz")
     assert len(opcodes(sfz, "sample")) == 9
     assert opcodes(sfz, "xfin_hicc16")
-
-
-@pytest.mark.parametrize("count", range(2, 9))
-def test_samples_lie_apart_on_the_edge_of_the_pad(count: int) -> None:
-    places = pad_places(count)
-    assert places.shape == (count, 2)
-    np.testing.assert_allclose(np.abs(places - 0.5).max(axis=1), 0.5)
-    distances = np.linalg.norm(places[:, None] - places, axis=2) + np.eye(count)
-    assert distances.min() > 0.3
-
-
-def test_two_four_and_eight_samples_lie_on_points_of_a_grid() -> None:
-    np.testing.assert_allclose(pad_places(2), [(0, 0.5), (1, 0.5)], atol=1e-9)
-    for count, grid in ((4, PadGrid(columns=2, rows=2)), (8, PadGrid(columns=3, rows=3))):
-        assert {(x, y) for x, y in pad_places(count).tolist()} <= set(grid.places)
 
 
 @pytest.mark.parametrize(

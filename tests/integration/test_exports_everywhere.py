@@ -61,9 +61,7 @@ def made() -> Made:
         mix = TimbreMix(timbres=tuple(timbres[n] for n in names), weights=(1.0,) * len(names))
         return Sound(mix=mix)
 
-    def corners(x: float, y: float) -> list[float]:
-        return [(1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y]
-
+    corners = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0))
     plain = InstrumentPlan(notes=(48, 54, 60, 66, 72))
     layered = InstrumentPlan(notes=(48, 60, 72), options=InstrumentOptions(velocity_layers=2))
     single = InstrumentPlan(notes=(PAD_KEY,))

@@ -14,7 +14,7 @@ import shutil
 import threading
 import uuid
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -25,8 +25,9 @@ import torch
 from numpy.typing import NDArray
 
 from core.audio.loudness import reference_gain
-from core.errors import ParameterError, RenderCancelled
+from core.errors import ParameterError
 from core.mel import MelConfig, MelSpectrogram
+from core.progress import Progress, stop_if
 from training.corpus.designed_presets import DesignedPresetSource
 from training.corpus.folder import FolderSource
 from training.corpus.nsynth import NSynthSource
@@ -47,10 +48,10 @@ from training.corpus.synth_patches import PatchSource
 
 FORMAT_VERSION = 2
 """Version of the folder's layout."""
+_CANCELLED = "The corpus was cancelled; nothing was kept."
 JOBS_AHEAD = 4
 """Jobs waiting for each worker; bounds the memory of finished ones."""
 
-Progress = Callable[[int, int], None]
 """Called with jobs done and jobs in all."""
 
 
@@ -292,12 +293,10 @@ def _rendered_in_order(
             pending.append(executor.submit(_render_job, job))
             if len(pending) >= JOBS_AHEAD * n_workers:
                 yield pending.popleft().result()
-            if cancel is not None and cancel.is_set():
-                raise RenderCancelled("The corpus was cancelled; nothing was kept.")
+            stop_if(cancel, _CANCELLED)
         while pending:
             yield pending.popleft().result()
-            if cancel is not None and cancel.is_set():
-                raise RenderCancelled("The corpus was cancelled; nothing was kept.")
+            stop_if(cancel, _CANCELLED)
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 
 from app.cli.arguments import add_format_argument, add_render_arguments
-from app.cli.console import cancellable, failing_with
+from app.cli.console import cancellable, failing_with, step_progress, tell
 from app.cli.plan import add_pad_argument, add_plan_arguments, check_pad, plan_of
-from app.cli.verbs.verify import verify_written
-from app.cli.work import build, build_morph, checked_clips, export, fit, instrument_name, listen
-from core.export.base import check_export, openable
+from app.cli.verbs.verify import tell_verdict
+from app.cli.work import checked_clips, fit, instrument_name, listen
+from core.export.base import check_export
+from core.inference.production import Production, produce
+from core.pad import edge_places
 
 SUMMARY = "write an instrument for samplers"
 
@@ -31,17 +33,24 @@ def run(args: argparse.Namespace) -> None:
         plan = plan_of(args)
         check_pad(args)
         clips = checked_clips(args)
-        name = instrument_name(clips)
-        check_export(name, args.formats, args.out, force=args.force)
+        check_export(instrument_name(clips), args.formats, args.out, force=args.force)
         engine, sound = listen(args, clips)
     with failing_with(1), cancellable() as cancel:
-        sound = fit(engine, sound, args.fit, cancel)
-        instrument = (
-            build(engine, sound, plan, name, cancel)
-            if args.pad is None
-            else build_morph(engine, sound, plan, args.pad, name, cancel)
+        places = [] if args.pad is None else edge_places(len(clips)).tolist()
+        order = Production(
+            name=instrument_name(clips),
+            sound=fit(engine, sound, args.fit, cancel),
+            plan=plan,
+            grid=args.pad,
+            places=tuple((x, y) for x, y in places),
+            formats=args.formats,
+            folder=args.out,
+            is_replacing=args.force,
+            is_verified=args.verify,
         )
-        export(instrument, args.formats, args.out, force=args.force, cancel=cancel)
-        if args.verify:
-            opened = openable(name, args.formats)
-            verify_written([args.out / entry for entry in opened], cancel)
+        with step_progress() as report:
+            delivery = produce(order, engine, report, cancel)
+    for path in delivery.opened:
+        tell(str(path))
+    if delivery.report is not None:
+        tell_verdict(delivery.report)

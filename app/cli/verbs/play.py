@@ -20,11 +20,12 @@ from app.audio.portaudio import (
     find_device,
 )
 from app.cli.arguments import add_sound_arguments, integer
-from app.cli.console import cancellable, failing_with, tell
-from app.cli.work import build, checked_clips, fit, instrument_name, listen
+from app.cli.console import cancellable, failing_with, progress, tell
+from app.cli.work import checked_clips, fit, instrument_name, listen
 from core.audio.files import write_audio
 from core.errors import ParameterError, RenderCancelled
 from core.export.files import check_destination, publish
+from core.inference.building import build_instrument
 from core.plan import InstrumentPlan
 from core.sampler.sampler import Sampler
 
@@ -56,7 +57,11 @@ def run(args: argparse.Namespace) -> None:
     with failing_with(1), cancellable() as cancel:
         sound = fit(engine, sound, args.fit, cancel)
         plan = InstrumentPlan(notes=notes_of(events))
-        instrument = build(engine, sound, plan, instrument_name(clips), cancel)
+        with progress("Rendering", "notes") as report:
+            name = instrument_name(clips)
+            instrument = build_instrument(
+                engine, sound, plan, name=name, progress=report, cancel=cancel
+            )
         sampler = Sampler(args.rate)
         sampler.set_envelope(instrument.envelope)
         sampler.load(instrument)

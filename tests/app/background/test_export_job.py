@@ -8,19 +8,14 @@ import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
 
-from app.background.export_job import (
-    ExportJob,
-    ExportOrder,
-    estimate_bytes,
-    is_cancelled,
-    top_level,
-)
+from app.background.export_job import ExportJob, estimate_bytes, is_cancelled
 from app.background.gui_thread import GuiThread
 from app.background.task_runner import TaskRunner
 from app.models.edits import add_source
 from app.models.session import ExportSettings, Session
 from core.audio.files import AudioClip
 from core.errors import ExportError
+from core.inference.production import Production
 from core.inference.service import RenderService
 from core.instrument import Envelope
 from core.plan import InstrumentPlan, NoteSpan, PadGrid
@@ -50,7 +45,7 @@ def service(engine: FakeEngine) -> Iterator[RenderService]:
     service.close()
 
 
-def order(engine: FakeEngine, folder: Path, plan: ExportSettings = PLAN) -> ExportOrder:
+def order(engine: FakeEngine, folder: Path, plan: ExportSettings = PLAN) -> Production:
     session = Session()
     timbres = []
     for index, name in enumerate(("one", "two")):
@@ -59,12 +54,12 @@ def order(engine: FakeEngine, folder: Path, plan: ExportSettings = PLAN) -> Expo
         session = add_source(
             session, audio_hash=f"{index}" * 64, name=name, place=(float(index), 0.5)
         )
-    return ExportOrder(
+    return Production(
         name="Mine",
         folder=folder,
         formats=plan.formats,
         sound=Sound(mix=TimbreMix(timbres=tuple(timbres), weights=(1.0, 1.0))),
-        sources=session.sources,
+        places=tuple((each.x, each.y) for each in session.sources) if plan.grid else (),
         plan=InstrumentPlan(
             notes=plan.span.notes, options=plan.options, envelope=Envelope(release_s=0.5)
         ),
@@ -82,8 +77,8 @@ def test_files_are_written_and_progress_never_falls(
         job.start()
     assert finished.args == [[tmp_path / "out" / "Mine.sfz"]]
     assert "ampeg_release=0.5" in (tmp_path / "out" / "Mine.sfz").read_text()
-    assert {path.name for path in top_level(job.order)} == {"Mine", "Mine.sfz"}
-    assert all(path.exists() for path in top_level(job.order))
+    assert {path.name for path in job.order.top_level} == {"Mine", "Mine.sfz"}
+    assert all(path.exists() for path in job.order.top_level)
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
 

@@ -14,7 +14,6 @@ from app.models.pad import (
     session_weights,
     snap,
     source_weights,
-    weights_at,
 )
 from app.models.session import Session, Source
 from tests.app.models.sessions import SHELVES, UNIT
@@ -26,39 +25,6 @@ def source(number: int, x: float, y: float, **changes: bool) -> Source:
     return Source(
         id=f"s{number}", name="bell", colour="#e69f00", audio_hash="0" * 64, x=x, y=y, **changes
     )
-
-
-@given(PLACES, UNIT, UNIT)
-def test_weights_are_shares_of_one(places: np.ndarray, x: float, y: float) -> None:
-    weights = weights_at(np.array([[x, y]]), places)[0]
-    assert (weights >= 0.0).all()
-    assert weights.sum() == pytest.approx(1.0, abs=1e-12)
-
-
-@given(PLACES)
-def test_at_a_source_only_those_of_that_place_sound(places: np.ndarray) -> None:
-    for place, weights in zip(places, weights_at(places, places), strict=True):
-        here = np.hypot(*(places - place).T) == 0.0
-        assert np.array_equal(weights, here / here.sum())
-
-
-@given(PLACES, UNIT, UNIT)
-def test_weights_are_inverse_squares_of_distances(places: np.ndarray, x: float, y: float) -> None:
-    distances = np.array([((px - x) ** 2 + (py - y) ** 2) ** 0.5 for px, py in places])
-    assume(distances.min() > 1e-6)
-    expected = distances**-2.0 / (distances**-2.0).sum()
-    assert weights_at(np.array([[x, y]]), places)[0] == pytest.approx(expected)
-
-
-@given(PLACES, UNIT, UNIT, st.floats(0.0, 2.0 * np.pi))
-def test_weights_are_continuous(places: np.ndarray, x: float, y: float, angle: float) -> None:
-    gaps = [np.hypot(*(a - b)) for a in places for b in places if (a != b).any()]
-    assume(min(gaps, default=1.0) > 0.01)
-    step = 1e-5 * np.array([np.cos(angle), np.sin(angle)])
-    points = np.array([x, y]) + np.stack([np.zeros(2), step])
-    here, there = weights_at(points, places)
-    # The slope of 1 / (1 + (d / e)²) is at most 3√3 / 8 / e in d; e ≥ 0.01 / 2, eight sources.
-    assert np.abs(here - there).max() <= 8 * 1e-5 / 0.005
 
 
 @given(SHELVES, UNIT, UNIT)

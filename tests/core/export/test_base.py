@@ -92,7 +92,7 @@ def test_what_is_in_the_way_is_found_before_rendering(tmp_path: Path) -> None:
     instrument = sine_instrument("My Bell")
     check_export(instrument.name, ["sfz"], tmp_path, force=False)
     export_instrument(instrument, ["sfz"], tmp_path)
-    with pytest.raises(ExportError, match=r"My Bell.*exists.*--force"):
+    with pytest.raises(ExportError, match=r"My Bell.*exists.*have it replaced"):
         check_export(instrument.name, ["sfz"], tmp_path, force=False)
     check_export(instrument.name, ["sfz"], tmp_path, force=True)
 

@@ -175,7 +175,7 @@ def old_state(out: Path) -> None:
 def test_nothing_is_overwritten_without_force(tmp_path: Path) -> None:
     old_state(tmp_path)
     before = snapshot(tmp_path)
-    with pytest.raises(ExportError, match=r"a\.wav exists; .*--force"):
+    with pytest.raises(ExportError, match=r"a\.wav exists; .*have it replaced"):
         publish(tmp_path, ENTRIES, two_files, force=False)
     assert snapshot(tmp_path) == before
 

@@ -289,22 +289,22 @@ def test_the_same_input_gives_the_same_instrument() -> None:
 # Pads
 
 
-def ramp(x: float, y: float) -> tuple[float, float]:
-    return (1.0 - x, x)
+ENDS = ((0.0, 0.5), (1.0, 0.5))
+"""Where two timbres lie on the pad."""
 
 
 BOTH = replace(SETTINGS, mix=TimbreMix(timbres=(BELL, HORN), weights=(1.0, 1.0)))
 
 
-def test_a_pad_mixes_as_its_weights_say_and_its_corners_are_pure() -> None:
+def test_a_pad_mixes_by_distance_and_is_pure_where_a_timbre_lies() -> None:
     synth = Synth()
-    grid, plan = PadGrid(columns=3, rows=2), InstrumentPlan(notes=(48, 60))
-    pad = build_pad(synth, BOTH, plan, grid, ramp)
-    assert (pad.columns, pad.rows, pad.name) == (3, 2, "bell-horn")
+    grid, plan = PadGrid(columns=3, rows=1), InstrumentPlan(notes=(48, 60))
+    pad = build_pad(synth, BOTH, plan, grid, ENDS)
+    assert (pad.columns, pad.rows, pad.name) == (3, 1, "bell-horn")
     mixes = [request.sound.mix for request in synth.requests]
-    assert [mix.timbres for mix in mixes] == [(BELL,), (BELL, HORN), (HORN,)] * 2
+    assert [mix.timbres for mix in mixes] == [(BELL,), (BELL, HORN), (HORN,)]
     assert mixes[1].weights == (0.5, 0.5)
-    assert [point.provenance["pad"] for point in pad.points[:2]] == ["x 0, y 0", "x 0.5, y 0"]
+    assert [point.provenance["pad"] for point in pad.points[:2]] == ["x 0, y 0.5", "x 0.5, y 0.5"]
 
 
 def test_points_of_a_pad_have_one_level_that_suits_the_peaks_of_all() -> None:
@@ -316,7 +316,7 @@ def test_points_of_a_pad_have_one_level_that_suits_the_peaks_of_all() -> None:
             return samples
 
     grid, plan = PadGrid(columns=2, rows=1), InstrumentPlan(notes=(48, 60))
-    left, right = build_pad(Spiky(), BOTH, plan, grid, ramp).points
+    left, right = build_pad(Spiky(), BOTH, plan, grid, ENDS).points
     for one, other in zip(left.regions, right.regions, strict=True):
         assert loudness_db(one) == pytest.approx(loudness_db(other), abs=0.05)
     assert max(true_peak_db(region) for region in right.regions) == pytest.approx(-1.0, abs=0.5)
@@ -334,16 +334,14 @@ def test_a_pad_counts_and_stops_over_all_points() -> None:
 
     grid, plan = PadGrid(columns=2, rows=2), InstrumentPlan(notes=(48, 60))
     with pytest.raises(RenderCancelled):
-        build_pad(Synth(), BOTH, plan, grid, ramp, progress=report, cancel=cancel)
+        build_pad(Synth(), BOTH, plan, grid, ENDS, progress=report, cancel=cancel)
     assert seen == [1, 2, 3, 4, 5]
 
 
-def test_pad_weights_must_fit_the_samples() -> None:
+def test_a_pad_needs_a_place_for_each_timbre() -> None:
     grid, plan = PadGrid(columns=2, rows=1), InstrumentPlan(notes=(60,))
-    with pytest.raises(ParameterError, match="3 pad weights for 2 samples"):
-        build_pad(Synth(), BOTH, plan, grid, lambda x, y: (1.0, 0.0, 0.0))
-    with pytest.raises(ParameterError, match="at least one timbre"):
-        build_pad(Synth(), BOTH, plan, grid, lambda x, y: (0.0, 0.0))
+    with pytest.raises(ParameterError, match="3 places on the pad for 2 samples"):
+        build_pad(Synth(), BOTH, plan, grid, (*ENDS, (0.5, 0.5)))
 
 
 def test_networks_build_an_instrument_too(tmp_path: Path) -> None:

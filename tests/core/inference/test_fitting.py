@@ -62,7 +62,7 @@ def distance(engine: SynthesisEngine, mix: TimbreMix, target: Timbre) -> float:
         notes=(57,),
     )
     with torch.inference_mode():
-        drawn = engine._mels(request, (round(target.root_pitch),))[0].numpy()
+        drawn = engine._mels(request.sound, (round(target.root_pitch),))[0].numpy()
     return float(np.sqrt(np.mean((drawn - target.mel) ** 2)))
 
 

@@ -73,7 +73,7 @@ def test_composition_in_training_is_the_engines(tmp_path: Path) -> None:
         sound=Sound(mix=TimbreMix(timbres=(timbre,), weights=(1.0,))), notes=(67,)
     )
     with torch.inference_mode():
-        theirs = engine._mels(request, (67,))[0]
+        theirs = engine._mels(request.sound, (67,))[0]
         refined = engine._refine(request.sound.mix, request.sound.settings.refinement)
     notes = NoteBatch(
         mel=torch.from_numpy(timbre.mel)[None].repeat(2, 1, 1),
