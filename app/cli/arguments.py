@@ -32,8 +32,13 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
 def add_render_arguments(parser: argparse.ArgumentParser) -> None:
     """Samples, notes, destination and all that shapes the sound."""
     add = parser.add_argument
-    add("--notes", required=True, metavar="SPEC", type=converter(parse_notes),
-        help="60 | C4 | 36,48,60 | C2:C6 | C2:C6:3 (every third semitone); C4 = 60")  # fmt: skip
+    add(
+        "--notes",
+        required=True,
+        metavar="SPEC",
+        type=converter(parse_notes),
+        help="60 | C4 | 36,48,60 | C2:C6 | C2:C6:3 (every third semitone); C4 = 60",
+    )
     add("--out", required=True, metavar="DIR", type=Path, help="folder to write into")
     add("--force", action="store_true", help="replace files that exist")
     add_sound_arguments(parser)
@@ -42,12 +47,22 @@ def add_render_arguments(parser: argparse.ArgumentParser) -> None:
 def add_sound_arguments(parser: argparse.ArgumentParser) -> None:
     """Samples and all that shapes the sound."""
     add = parser.add_argument
-    add("samples", nargs="+", metavar="SAMPLE", type=Path,
-        help="one-shot; several are morphed, or pooled")  # fmt: skip
+    add(
+        "samples",
+        nargs="+",
+        metavar="SAMPLE",
+        type=Path,
+        help="one-shot; several are morphed, or pooled",
+    )
     add("--pool", action="store_true", help="the SAMPLEs are notes of one instrument")
     add("--weights", metavar="W,...", type=_weights, help="share of each SAMPLE, e.g. 0.7,0.3")
-    add("--root", metavar="NOTE,...", type=_roots, action="extend",
-        help="root note of each SAMPLE: C4, 60, 60.2 or auto; one for all or one each")  # fmt: skip
+    add(
+        "--root",
+        metavar="NOTE,...",
+        type=_roots,
+        action="extend",
+        help="root note of each SAMPLE: C4, 60, 60.2 or auto; one for all or one each",
+    )
     add_strength_arguments(parser)
     add_engine_arguments(parser)
 
@@ -123,9 +138,14 @@ def converter(parse: Callable[[str], T]) -> Callable[[str], T]:
 def add_format_argument(parser: argparse.ArgumentParser) -> None:
     """``--format``."""
     parser.add_argument(
-        "--format", required=True, metavar="FORMATS", dest="formats", type=_formats,
-        help="comma separated: " + "; ".join(f"{name} = {x.summary}" for name, x in FORMATS.items()),
-    )  # fmt: skip
+        "--format",
+        required=True,
+        metavar="FORMATS",
+        dest="formats",
+        type=_formats,
+        help="comma separated: "
+        + "; ".join(f"{name} = {x.summary}" for name, x in FORMATS.items()),
+    )
 
 
 @converter

@@ -29,10 +29,12 @@ def add_plan_arguments(parser: argparse.ArgumentParser) -> None:
 def add_pad_argument(parser: argparse.ArgumentParser) -> None:
     """``--pad``."""
     parser.add_argument(
-        "--pad", metavar="CxR", type=_grid,
+        "--pad",
+        metavar="CxR",
+        type=_grid,
         help="2x1 to 5x5: a grid of points between 2 to 8 SAMPLEs, to morph in the sampler; four "
         "lie in the corners, other numbers along the edge from the left (two: use one row)",
-    )  # fmt: skip
+    )
 
 
 def plan_of(args: argparse.Namespace) -> InstrumentPlan:

@@ -290,7 +290,7 @@ class ExportDialog(QDialog):
                 ("Round robins", self.robins, "Variations that repeated keys run through"),
                 ("Pad", pad, PAD_TIP),
             )
-        ):  # fmt: skip
+        ):
             label = QLabel(text)
             label.setToolTip(tip)
             grid.addWidget(label, row, 0)
@@ -343,8 +343,15 @@ class ExportDialog(QDialog):
         self.rows.setValue(1 if chosen.grid is None else chosen.grid.rows)
 
     def _connect(self) -> None:
-        for box in (self.low, self.high, self.step, self.layers, self.robins, self.columns,
-                    self.rows):  # fmt: skip
+        for box in (
+            self.low,
+            self.high,
+            self.step,
+            self.layers,
+            self.robins,
+            self.columns,
+            self.rows,
+        ):
             box.valueChanged.connect(self.refresh)
         self.length.valueChanged.connect(self.refresh)
         for check in (

@@ -85,9 +85,10 @@ class SettingsDialog(QDialog):
             "Theme", [(name.capitalize(), name) for name in get_args(ThemeName)], settings.theme
         )
         self.middle_c = _choices(
-            "Note 60 is called", [(f"C{octave}", octave) for octave in get_args(MiddleC)],
+            "Note 60 is called",
+            [(f"C{octave}", octave) for octave in get_args(MiddleC)],
             settings.middle_c,
-        )  # fmt: skip
+        )
         form = QFormLayout()
         for box, tip in (
             (self.device, "Where you hear the sound"),
@@ -131,9 +132,11 @@ class SettingsDialog(QDialog):
 
 
 _DEVICE_NAMES = {
-    "auto": "the fastest there is", "cpu": "the processor (CPU)", "cuda": "an NVIDIA GPU (CUDA)",
+    "auto": "the fastest there is",
+    "cpu": "the processor (CPU)",
+    "cuda": "an NVIDIA GPU (CUDA)",
     "mps": "an Apple GPU (MPS)",
-}  # fmt: skip
+}
 
 
 def _choices(name: str, rows: Sequence[tuple[str, object]], chosen: object) -> QComboBox:

@@ -36,8 +36,17 @@ COLOURS = (
 """Okabe and Ito's palette, told apart by people with any colour vision; light grey in place of black."""
 
 _SPOTS = np.array(
-    [(0.2, 0.5), (0.8, 0.5), (0.5, 0.85), (0.5, 0.15), (0.2, 0.85), (0.8, 0.15), (0.8, 0.85), (0.2, 0.15)]
-)  # where new sources go, the emptiest first  # fmt: skip
+    [
+        (0.2, 0.5),
+        (0.8, 0.5),
+        (0.5, 0.85),
+        (0.5, 0.15),
+        (0.2, 0.85),
+        (0.8, 0.15),
+        (0.8, 0.85),
+        (0.2, 0.15),
+    ]
+)  # where new sources go, the emptiest first
 _COPY_OFFSET = 0.06  # of a duplicate from its original, pad widths
 
 

@@ -194,10 +194,13 @@ class PianoKeyboard(QWidget):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         key = event.key()
         steps: dict[int, int] = {
-            Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1,
-            Qt.Key.Key_PageDown: -12, Qt.Key.Key_PageUp: 12,
-            Qt.Key.Key_Home: -127, Qt.Key.Key_End: 127,
-        }  # fmt: skip
+            Qt.Key.Key_Left: -1,
+            Qt.Key.Key_Right: 1,
+            Qt.Key.Key_PageDown: -12,
+            Qt.Key.Key_PageUp: 12,
+            Qt.Key.Key_Home: -127,
+            Qt.Key.Key_End: 127,
+        }
         if key in (Qt.Key.Key_Space, Qt.Key.Key_Return, Qt.Key.Key_Enter):
             if not event.isAutoRepeat():
                 self._press(_SPACE, self._chosen, KEYBOARD_VELOCITY)

@@ -242,21 +242,27 @@ class SourceRow(QWidget):
             ("Root an octave down", "Ctrl+Down", lambda: self._shift_octave(-1), has_root),
             ("Type the root…", "", self.ask_root, has_root),
             (
-                "Take the root from the next key played", "",
-                lambda: self.root_learn_requested.emit(self.source_id), True,
+                "Take the root from the next key played",
+                "",
+                lambda: self.root_learn_requested.emit(self.source_id),
+                True,
             ),
             (
-                "Use the detected root", "",
-                lambda: self.root_reset.emit(self.source_id), self._view.is_root_set,
+                "Use the detected root",
+                "",
+                lambda: self.root_reset.emit(self.source_id),
+                self._view.is_root_set,
             ),
             (
-                "Take back the fit" if self._view.is_fit_wanted else "Fit closely", "",
-                self.fit.click, True,
+                "Take back the fit" if self._view.is_fit_wanted else "Fit closely",
+                "",
+                self.fit.click,
+                True,
             ),
             ("", "", None, True),
             ("Duplicate", "Ctrl+D", self._tell_duplicate, True),
             ("Remove", "Del", self._tell_delete, True),
-        ):  # fmt: skip
+        ):
             if act is None:
                 menu.addSeparator()
                 continue

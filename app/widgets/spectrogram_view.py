@@ -311,9 +311,11 @@ class SpectrogramView(QWidget):
         (left, right), (bottom, top) = view.viewRange()
         across, up = 0.1 * (right - left), 0.1 * (top - bottom)
         moves: dict[int, tuple[float, float]] = {
-            Qt.Key.Key_Left: (-across, 0.0), Qt.Key.Key_Right: (across, 0.0),
-            Qt.Key.Key_Down: (0.0, -up), Qt.Key.Key_Up: (0.0, up),
-        }  # fmt: skip
+            Qt.Key.Key_Left: (-across, 0.0),
+            Qt.Key.Key_Right: (across, 0.0),
+            Qt.Key.Key_Down: (0.0, -up),
+            Qt.Key.Key_Up: (0.0, up),
+        }
         key = event.key()
         if key in moves:
             view.translateBy(moves[key])

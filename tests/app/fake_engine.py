@@ -96,13 +96,17 @@ class FakeEngine:
             sine = 0.5 * np.sin(2 * np.pi * 440 * 2 ** ((note - 69) / 12) * time_s)
             regions.append(
                 Region(
-                    root_note=note, low_key=low, high_key=high,
+                    root_note=note,
+                    low_key=low,
+                    high_key=high,
                     samples=sine.astype(np.float32)[None],
                 )
-            )  # fmt: skip
+            )
             if progress is not None:
                 progress(len(regions), len(request.notes))
         return Instrument(
-            name="from the engine", sample_rate=self.sample_rate, regions=tuple(regions),
+            name="from the engine",
+            sample_rate=self.sample_rate,
+            regions=tuple(regions),
             provenance={"seed": str(request.sound.settings.seed)},
-        )  # fmt: skip
+        )

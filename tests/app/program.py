@@ -62,10 +62,12 @@ class MixEngine(FakeEngine):
             sound = 0.4 * (np.sin(phase) + share * np.sin(3 * phase))
             regions.append(
                 Region(
-                    root_note=note, low_key=low, high_key=high,
+                    root_note=note,
+                    low_key=low,
+                    high_key=high,
                     samples=sound.astype(np.float32)[None],
                 )
-            )  # fmt: skip
+            )
             if progress is not None:
                 progress(len(regions), len(request.notes))
         return Instrument(name="mix", sample_rate=RATE, regions=tuple(regions))
@@ -115,8 +117,12 @@ class Program:
         target = on or self.window
         mime = QMimeData()
         mime.setUrls([QUrl.fromLocalFile(str(file)) for file in files])
-        arguments = (Qt.DropAction.CopyAction, mime, Qt.MouseButton.LeftButton,
-                     Qt.KeyboardModifier.NoModifier)  # fmt: skip
+        arguments = (
+            Qt.DropAction.CopyAction,
+            mime,
+            Qt.MouseButton.LeftButton,
+            Qt.KeyboardModifier.NoModifier,
+        )
         place = QPointF(target.rect().center())
         target.dragEnterEvent(QDragEnterEvent(place.toPoint(), *arguments))
         with self.qtbot.waitSignal(self.studio.importer.finished, timeout=WAIT_MS):

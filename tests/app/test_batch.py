@@ -84,8 +84,10 @@ def test_each_file_and_each_folder_becomes_an_instrument(
     assert made(tmp_path / "out") == ALL
     report = json.loads(capsys.readouterr().out)
     assert [(line["name"], line["status"], len(line["sources"])) for line in report] == [
-        ("bell", "made", 1), ("cello", "made", 3), ("drum", "made", 1),
-    ]  # fmt: skip
+        ("bell", "made", 1),
+        ("cello", "made", 3),
+        ("drum", "made", 1),
+    ]
     assert all((tmp_path / "out" / file).is_file() for line in report for file in line["files"])
     mixes = {
         request.sound.mix.timbres[0].name: request.sound.mix.weights
@@ -140,9 +142,12 @@ def test_a_bad_sound_does_not_stop_the_others(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_leaves_whole_instruments_and_the_same_command_goes_on(
-    in_process: FakeEngine, sounds: Path, tmp_path: Path, number: signal.Signals,
+    in_process: FakeEngine,
+    sounds: Path,
+    tmp_path: Path,
+    number: signal.Signals,
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     out = tmp_path / "out"
     noticed = threading.Event()
 
@@ -200,8 +205,9 @@ def test_a_destination_within_the_folder_is_no_source(in_process: FakeEngine, so
 
 
 @pytest.mark.parametrize(
-    ("name", "says"), [("missing", "cannot be read"), ("file.txt", "is no folder"), ("bare", "no sound files")]
-)  # fmt: skip
+    ("name", "says"),
+    [("missing", "cannot be read"), ("file.txt", "is no folder"), ("bare", "no sound files")],
+)
 def test_folders_without_sounds_are_refused(
     tmp_path: Path, name: str, says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -262,9 +268,11 @@ def test_a_dask_cluster_makes_the_instruments(sounds: Path, tmp_path: Path) -> N
 
 
 def test_a_cluster_that_is_not_there_is_named(
-    sounds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    sounds: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.setattr(batch, "_shared_digest", lambda recipe: "weights")
     monkeypatch.setitem(sys.modules, "distributed", None)
     assert run(sounds, tmp_path / "out", "--distributed", "tcp://127.0.0.1:9") == 2
@@ -292,11 +300,16 @@ def test_an_order_that_kills_its_process_does_not_stop_the_others(
     recipe = worker.Recipe(formats=("sfz",), plan=worker.InstrumentPlan(notes=(60,)))
     orders = [
         worker.Order(
-            name=name, sources=(), out=tmp_path / name, recipe=recipe, force=False, n_threads=1,
+            name=name,
+            sources=(),
+            out=tmp_path / name,
+            recipe=recipe,
+            force=False,
+            n_threads=1,
             stop_file=tmp_path / "stop",
         )
         for name in ("good", "bad", "better")
-    ]  # fmt: skip
+    ]
     outcomes = list(queue.run_orders(orders, open_executor, threading.Event()))
     assert [outcome.order.name for outcome in outcomes] == ["good", "bad", "better"]
     assert [outcome.error is None for outcome in outcomes] == [True, False, True]

@@ -222,14 +222,23 @@ def test_analyze_for_people_and_for_programs(
     first, second = json.loads(capsys.readouterr().out)
     assert second["file"] == str(pluck)
     assert first == {
-        "file": str(bell), "sample_rate": 44100, "channels": 1, "root_note": 60,
-        "root_name": "C4", "tuning_cents": 20.0, "pitch_confidence": 0.9, "pitched": True, "onset_s": 0.01,
-        "length_s": 0.5, "peak_db": -6.0,
+        "file": str(bell),
+        "sample_rate": 44100,
+        "channels": 1,
+        "root_note": 60,
+        "root_name": "C4",
+        "tuning_cents": 20.0,
+        "pitch_confidence": 0.9,
+        "pitched": True,
+        "onset_s": 0.01,
+        "length_s": 0.5,
+        "peak_db": -6.0,
         "nearest": [
-            {"name": "glockenspiel", "similarity": 0.91}, {"name": "celesta", "similarity": 0.8},
+            {"name": "glockenspiel", "similarity": 0.91},
+            {"name": "celesta", "similarity": 0.8},
             {"name": "vibraphone", "similarity": 0.7},
         ],
-    }  # fmt: skip
+    }
 
 
 def test_info_for_people_and_for_programs(
@@ -287,9 +296,12 @@ def test_an_interrupt_before_the_work_is_no_traceback(
 
 
 def test_slow_work_says_how_far_it_is(
-    engine: FakeEngine, bell: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    engine: FakeEngine,
+    bell: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     clock = iter(range(0, 10_000, 3))
     monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
     assert main(["render", str(bell), "--notes", "60:69", "--out", str(tmp_path / "out")]) == 0
@@ -308,17 +320,23 @@ sys.exit([main(verb) for verb in verbs] != [0, 0, 2, 2])
 """
     result = subprocess.run(
         [sys.executable, "-c", program],
-        cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=120,
-    )  # fmt: skip
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
     assert result.returncode == 0, result.stderr
 
 
 def test_a_reader_that_leaves_is_no_failure() -> None:
     program = "from app.__main__ import main; import sys; sys.exit(main(['export', '--help']))"
     with subprocess.Popen(
-        [sys.executable, "-c", program], cwd=REPOSITORY, stdout=subprocess.PIPE,
+        [sys.executable, "-c", program],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-    ) as process:  # fmt: skip
+    ) as process:
         assert process.stdout is not None
         process.stdout.close()
         _, stderr = process.communicate(timeout=60)

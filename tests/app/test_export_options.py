@@ -78,8 +78,11 @@ def test_a_pad_has_its_samples_in_the_corners(
         for r in engine.requests
     ]
     assert [mixes[index] for index in (0, 2, 6, 8)] == [
-        {"north": 1.0}, {"east": 1.0}, {"south": 1.0}, {"west": 1.0},
-    ]  # fmt: skip
+        {"north": 1.0},
+        {"east": 1.0},
+        {"south": 1.0},
+        {"west": 1.0},
+    ]
     assert mixes[4] == pytest.approx(dict.fromkeys(("north", "east", "south", "west"), 0.25))
     (sfz,) = (tmp_path / "out").glob("*.sfz")
     assert len(opcodes(sfz, "sample")) == 9

@@ -66,8 +66,11 @@ def test_json_tells_all(bad: Path, capsys: pytest.CaptureFixture[str]) -> None:
     red = [key for file in report["files"] for key in file["keys"] if key["faults"]]
     assert {key["key"] for key in red} == {BAD}
     assert {key["engine"] for key in red} == {
-        "libsndfile", "pysfizz", "fluidsynth", "tinysoundfont",
-    }  # fmt: skip
+        "libsndfile",
+        "pysfizz",
+        "fluidsynth",
+        "tinysoundfont",
+    }
 
 
 @pytest.mark.parametrize(

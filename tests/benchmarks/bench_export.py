@@ -49,13 +49,18 @@ def measure(model: Path | None) -> Iterator[Row]:
         ratios.append(walls_s[-1] / (frames / instrument.sample_rate))
     yield Row(
         measure="88 notes into an SFZ instrument, wall time ÷ playing time",
-        value=median(ratios), bar=0.02, note=f"{median(walls_s):.1f} s, loops and levels included",
-    )  # fmt: skip
+        value=median(ratios),
+        bar=0.02,
+        note=f"{median(walls_s):.1f} s, loops and levels included",
+    )
     waits_ms = [_wait_ms(engine, sounds[0], after_s) for after_s in CANCELLED_AFTER_S]
     yield Row(
-        measure="an export's cancel takes effect", value=max(waits_ms), bar=200.0, unit="ms",
+        measure="an export's cancel takes effect",
+        value=max(waits_ms),
+        bar=200.0,
+        unit="ms",
         note=f"longest of {len(waits_ms)}, asked for at different moments",
-    )  # fmt: skip
+    )
 
 
 def _wait_ms(engine: SynthesisEngine, sound: Sound, after_s: float) -> float:

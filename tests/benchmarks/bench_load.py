@@ -28,9 +28,11 @@ def measure(model: Path | None) -> Iterator[Row]:
     taken_ms = [_first_sound_ms(engine, path) for path in sample_paths()]
     yield Row(
         measure="file read to first sound at its root key",
-        value=median(taken_ms[1:]), bar=300.0, unit="ms",
+        value=median(taken_ms[1:]),
+        bar=300.0,
+        unit="ms",
         note=f"slowest of {len(taken_ms) - 1} samples: {max(taken_ms[1:]):,.0f} ms",
-    )  # fmt: skip
+    )
     taken = time_side_by_side(
         {
             "networks": lambda: SynthesisEngine.load(model, "cpu"),
@@ -40,9 +42,11 @@ def measure(model: Path | None) -> Iterator[Row]:
         ROUNDS,
     )
     yield Row(
-        measure="loading the networks", value=1000 * taken.median_s("networks"), bar=1000.0,
+        measure="loading the networks",
+        value=1000 * taken.median_s("networks"),
+        bar=1000.0,
         unit="ms",
-    )  # fmt: skip
+    )
     yield Row(
         measure="starting Python with `import app.cli.main` ÷ starting Python",
         value=taken.ratio("import", "python"),

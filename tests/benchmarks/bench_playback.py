@@ -94,25 +94,31 @@ def _under_load(
     expected = (end_s - start_s) * RATE / BLOCK_FRAMES
     lost = max(0.0, expected - (after.blocks - before.blocks) - BUFFERED_BLOCKS)
     yield Row(
-        measure=f"gaps at the sink's monitor in {play_s:.0f} s", value=heard.gaps, bar=0,
+        measure=f"gaps at the sink's monitor in {play_s:.0f} s",
+        value=heard.gaps,
+        bar=0,
         note=f"{heard.silent_blocks:.1f} blocks silent; {VOICES} voices, Python hogs the GIL, "
         f"the pad moves, {len(notes)} notes are rendered",
-    )  # fmt: skip
+    )
     yield Row(
-        measure="underruns that PortAudio reports meanwhile", bar=0,
+        measure="underruns that PortAudio reports meanwhile",
+        bar=0,
         value=after.underruns - before.underruns,
-    )  # fmt: skip
+    )
     yield Row(
-        measure="blocks lost by the callback meanwhile", value=math.floor(lost), bar=0,
+        measure="blocks lost by the callback meanwhile",
+        value=math.floor(lost),
+        bar=0,
         note=f"of {expected:,.0f}",
-    )  # fmt: skip
+    )
     rival_s = min(RIVAL_S, play_s)
     with _playing_in_python(), _load(engine, timbres, lambda region, sample_rate: None):
         rival = _listen(server, rival_s)
     yield Row(
-        measure=f"rival, a callback in Python: gaps in {rival_s:.0f} s", value=rival.gaps,
+        measure=f"rival, a callback in Python: gaps in {rival_s:.0f} s",
+        value=rival.gaps,
         note=f"{rival.silent_blocks:.0f} blocks silent",
-    )  # fmt: skip
+    )
 
 
 def _answering(
@@ -123,16 +129,20 @@ def _answering(
         moves_s = _pad_to_zone(player, engine, timbres)
     key_s = median(keys_s)
     yield Row(
-        measure="key down to first sound at the sink's monitor", value=1000 * key_s, unit="ms",
+        measure="key down to first sound at the sink's monitor",
+        value=1000 * key_s,
+        unit="ms",
         note=f"{milliseconds(min(keys_s))} to {milliseconds(max(keys_s))}, recorder included",
-    )  # fmt: skip
+    )
     moved_s = float(np.percentile(moves_s, 95))
     yield Row(
-        measure="pad moved to new timbre on a held note, p95", value=1000 * (moved_s + key_s),
-        bar=100.0, unit="ms",
+        measure="pad moved to new timbre on a held note, p95",
+        value=1000 * (moved_s + key_s),
+        bar=100.0,
+        unit="ms",
         note=f"rendered in {milliseconds(median(moves_s))}, p95 {milliseconds(moved_s)}; "
         f"then heard as a key is, {milliseconds(key_s)}",
-    )  # fmt: skip
+    )
 
 
 def _notes_per_second(engine: SynthesisEngine, timbres: Sequence[Timbre]) -> Row:
@@ -194,9 +204,13 @@ def _playing_in_python() -> Iterator[None]:
         out[:] = block.T
 
     with sounddevice.OutputStream(
-        samplerate=RATE, blocksize=BLOCK_FRAMES, channels=2, dtype="float32", latency=BUFFERED_BLOCKS * BLOCK_FRAMES / RATE,
+        samplerate=RATE,
+        blocksize=BLOCK_FRAMES,
+        channels=2,
+        dtype="float32",
+        latency=BUFFERED_BLOCKS * BLOCK_FRAMES / RATE,
         callback=callback,
-    ):  # fmt: skip
+    ):
         yield
 
 
@@ -310,7 +324,10 @@ def _sustained() -> Instrument:
     """A sine that sustains, for all keys."""
     samples = _LEVEL * sine(441.0, 1.0, RATE)  # whole periods of 100 frames
     region = Region(
-        root_note=LOWEST_KEY + VOICES // 2, low_key=0, high_key=127, samples=samples[None],
+        root_note=LOWEST_KEY + VOICES // 2,
+        low_key=0,
+        high_key=127,
+        samples=samples[None],
         loop=Loop(start=10_000, end=40_000),
-    )  # fmt: skip
+    )
     return Instrument(name="sine", sample_rate=RATE, regions=(region,))

@@ -68,28 +68,34 @@ def measure(model: Path | None) -> Iterator[Row]:
 
     yield Row(
         measure="one 3 s note, features to waveform ÷ Griffin-Lim (32)",
-        value=taken.ratio("note", "griffin-lim"), bar=1 / 20, note=beside("griffin-lim"),
-    )  # fmt: skip
+        value=taken.ratio("note", "griffin-lim"),
+        bar=1 / 20,
+        note=beside("griffin-lim"),
+    )
     yield Row(
         measure="the same ÷ Rubber Band R3",
-        value=None if missing else taken.ratio("note", "rubber band"), bar=1 / 3,
+        value=None if missing else taken.ratio("note", "rubber band"),
+        bar=1 / 3,
         note=missing or beside("rubber band"),
-    )  # fmt: skip
+    )
     product_flops = 2.0 * MATRIX_SIZE**3
     rate = product_flops / taken.median_s("product")
     yield Row(
         measure="the same ÷ its arithmetic floor",
-        value=taken.ratio("note", "product") * product_flops / flops, bar=3.0,
+        value=taken.ratio("note", "product") * product_flops / flops,
+        bar=3.0,
         note=f"{flops / 1e9:.1f} GFLOP at {rate / 1e9:,.0f} GFLOP/s, {_dtype()}",
-    )  # fmt: skip
+    )
     yield Row(
         measure="a note carried by its recording, once shifted ÷ the networks alone",
-        value=taken.ratio("carried", "note"), note=milliseconds(taken.median_s("carried")),
-    )  # fmt: skip
+        value=taken.ratio("carried", "note"),
+        note=milliseconds(taken.median_s("carried")),
+    )
     yield Row(
         measure="first note of a new timbre ÷ one more note",
-        value=taken.ratio("refined note", "note"), note=beside("refined note"),
-    )  # fmt: skip
+        value=taken.ratio("refined note", "note"),
+        note=beside("refined note"),
+    )
 
 
 def _dtype() -> torch.dtype:

@@ -103,10 +103,11 @@ def measure(model: Path | None) -> Iterator[Row]:
         player.service.set_held([])
         keyboard_s = player.ask(0.55, KEYBOARD)
         yield Row(
-            measure="88 notes of a new timbre, time per note", unit="ms",
+            measure="88 notes of a new timbre, time per note",
+            unit="ms",
             value=1000.0 * keyboard_s / len(KEYBOARD),
             note=f"{len(KEYBOARD) / keyboard_s:.0f} notes per second",
-        )  # fmt: skip
+        )
         player.ask(0.6, [HELD])
         yield _delay("back to a timbre rendered before, 88 notes", [player.ask(0.55, KEYBOARD)])
     finally:

@@ -71,9 +71,13 @@ def made() -> Made:
     }
     instruments["morph"] = build_instrument(engine, settings("bowed", "pad"), layered, name="morph")
     instruments["pad"] = build_pad(
-        engine, settings("bowed", "brass", "bell", "pad"), single,
-        PadGrid(columns=3, rows=3), corners, name="pad",
-    )  # fmt: skip
+        engine,
+        settings("bowed", "brass", "bell", "pad"),
+        single,
+        PadGrid(columns=3, rows=3),
+        corners,
+        name="pad",
+    )
     return instruments
 
 
@@ -114,8 +118,10 @@ def test_every_consumer_finds_it_in_tune_even_and_seamless(
     report = verified[name, kind]
     assert report.red == ()
     consumers = {
-        "sfz": {"pysfizz"}, "sf2": {"fluidsynth", "tinysoundfont"}, "bitwig": {"lxml"},
-    }  # fmt: skip
+        "sfz": {"pysfizz"},
+        "sf2": {"fluidsynth", "tinysoundfont"},
+        "bitwig": {"lxml"},
+    }
     assert set(report.opened_by) == {"libsndfile"} | consumers.get(kind, set())
     for engine in set(report.opened_by) - {"lxml"}:
         rows = [row for row in report.rows if row.engine == engine]
@@ -186,10 +192,16 @@ def test_a_parser_of_soundfonts_sees_every_zone(
                 (*z.key_range, *z.velocity_range, z.sample.original_pitch, z.sample.duration)
                 for z in zones
             ] == [
-                (r.low_key, r.high_key, r.low_velocity, r.high_velocity, r.root_note,
-                 r.samples.shape[1])
+                (
+                    r.low_key,
+                    r.high_key,
+                    r.low_velocity,
+                    r.high_velocity,
+                    r.root_note,
+                    r.samples.shape[1],
+                )
                 for r in point.regions
-            ]  # fmt: skip
+            ]
 
 
 @pytest.mark.skipif(POLYPHONE is None, reason="needs the soundfont editor polyphone")
@@ -202,8 +214,10 @@ def test_a_soundfont_editor_takes_it(
     subprocess.run(
         [*command, "-d", str(tmp_path), "-o", "taken"],
         env={**os.environ, "QT_QPA_PLATFORM": "offscreen"},
-        capture_output=True, check=True, timeout=60,
-    )  # fmt: skip
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
     taken = list(tmp_path.rglob("*.sf2")) if kind == "sfz" else list(tmp_path.rglob("*.wav"))
     recordings = sum(len(point.regions) for point in points_of(made[name]))
     assert len(taken) == (1 if kind == "sfz" else recordings)

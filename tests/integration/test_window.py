@@ -227,8 +227,9 @@ def test_a_killed_program_offers_its_session_back(qtbot: QtBot, tmp_path: Path) 
     sample = write_tone(tmp_path / "mine.wav")
     worker = subprocess.Popen(
         [sys.executable, "-c", _WORKER, str(tmp_path), str(sample)],
-        cwd=REPOSITORY, env={**os.environ, "QT_QPA_PLATFORM": "offscreen"},
-    )  # fmt: skip
+        cwd=REPOSITORY,
+        env={**os.environ, "QT_QPA_PLATFORM": "offscreen"},
+    )
     try:
         recovery = tmp_path / "recovery"
         qtbot.waitUntil(lambda: bool(list(recovery.glob("*.hgs"))), timeout=60_000)

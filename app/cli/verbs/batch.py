@@ -39,18 +39,40 @@ MAX_WORKERS = 256
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     add = parser.add_argument
-    add("folder", metavar="FOLDER", type=Path,
-        help="each sound file in it becomes an instrument, and each sub-folder of notes of one")  # fmt: skip
+    add(
+        "folder",
+        metavar="FOLDER",
+        type=Path,
+        help="each sound file in it becomes an instrument, and each sub-folder of notes of one",
+    )
     add_format_argument(parser)
-    add("--notes", required=True, metavar="SPEC", type=converter(parse_notes),
-        help="60 | C4 | 36,48,60 | C2:C6 | C2:C6:3 (every third semitone); C4 = 60")  # fmt: skip
-    add("--out", required=True, metavar="DIR", type=Path,
-        help="a folder for each instrument is made in it; what is done there is not done again")  # fmt: skip
+    add(
+        "--notes",
+        required=True,
+        metavar="SPEC",
+        type=converter(parse_notes),
+        help="60 | C4 | 36,48,60 | C2:C6 | C2:C6:3 (every third semitone); C4 = 60",
+    )
+    add(
+        "--out",
+        required=True,
+        metavar="DIR",
+        type=Path,
+        help="a folder for each instrument is made in it; what is done there is not done again",
+    )
     add("--force", action="store_true", help="replace files that exist")
-    add("--workers", metavar="N", type=integer(1, MAX_WORKERS),
-        default=max(1, (os.cpu_count() or 1) // 2), help="processes (default: %(default)s)")  # fmt: skip
-    add("--distributed", metavar="ADDRESS",
-        help="work on the hosts of this Dask scheduler, e.g. tcp://host:8786, in place of --workers")  # fmt: skip
+    add(
+        "--workers",
+        metavar="N",
+        type=integer(1, MAX_WORKERS),
+        default=max(1, (os.cpu_count() or 1) // 2),
+        help="processes (default: %(default)s)",
+    )
+    add(
+        "--distributed",
+        metavar="ADDRESS",
+        help="work on the hosts of this Dask scheduler, e.g. tcp://host:8786, in place of --workers",
+    )
     add("--json", action="store_true", help="machine-readable report")
     add_strength_arguments(parser)
     add_plan_arguments(parser)

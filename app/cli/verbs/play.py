@@ -40,8 +40,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--out", metavar="FILE.wav", type=Path, help="write what would be heard; no device is used")
     add("--force", action="store_true", help="replace FILE.wav where it exists")
     add("--audio-device", metavar="NAME", help="device to play through, or part of its name")
-    add("--rate", metavar="HZ", type=integer(8000, 192000), default=DEFAULT_RATE,
-        help="sample rate of device or file (default: %(default)s)")  # fmt: skip
+    add(
+        "--rate",
+        metavar="HZ",
+        type=integer(8000, 192000),
+        default=DEFAULT_RATE,
+        help="sample rate of device or file (default: %(default)s)",
+    )
     add_sound_arguments(parser)
 
 

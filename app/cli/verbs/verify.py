@@ -20,13 +20,27 @@ SUMMARY = "check written instruments with other engines"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     add = parser.add_argument
-    add("paths", nargs="+", metavar="PATH", type=Path,
-        help="an instrument, a folder of some, or a folder of WAVs or FLACs")  # fmt: skip
-    add("--engine", metavar="NAME", dest="engines", action="append",
-        help="use this engine alone; may be repeated: " + ", ".join(e.name for e in ENGINES))  # fmt: skip
-    add("--sheet", action=argparse.BooleanOptionalAction, default=True,
+    add(
+        "paths",
+        nargs="+",
+        metavar="PATH",
+        type=Path,
+        help="an instrument, a folder of some, or a folder of WAVs or FLACs",
+    )
+    add(
+        "--engine",
+        metavar="NAME",
+        dest="engines",
+        action="append",
+        help="use this engine alone; may be repeated: " + ", ".join(e.name for e in ENGINES),
+    )
+    add(
+        "--sheet",
+        action=argparse.BooleanOptionalAction,
+        default=True,
         help="whether NAME.verify.html and NAME.verify.json are written beside the instrument "
-             "(default: --sheet)")  # fmt: skip
+        "(default: --sheet)",
+    )
     add("--json", action="store_true", help="machine-readable output")
 
 

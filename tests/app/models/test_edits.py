@@ -18,12 +18,20 @@ from tests.app.models.sessions import EDITS, HASHES, SESSIONS, UNIT, Edit
 COLOUR_VISIONS = {
     "all": np.eye(3),
     "no red": np.array(
-        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
+        [
+            [0.152286, 1.052583, -0.204868],
+            [0.114503, 0.786281, 0.099216],
+            [-0.003882, -0.048116, 1.051998],
+        ]
     ),
     "no green": np.array(
-        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
+        [
+            [0.367322, 0.860646, -0.227968],
+            [0.280085, 0.672501, 0.047413],
+            [-0.011820, 0.042940, 0.968881],
+        ]
     ),
-}  # fmt: skip
+}
 
 
 def with_sources(count: int) -> Session:
@@ -192,8 +200,10 @@ def test_recalling_keeps_names_and_newer_sources_and_brings_removed_ones_back() 
     assert session.sources[-1].id == "s3"  # s2 still means the snapshot's
     recalled = edits.recall_snapshot(session, 0)
     assert [(s.name, s.muted) for s in recalled.sources] == [
-        ("renamed", False), ("newer", True), ("sound 1", False),
-    ]  # fmt: skip
+        ("renamed", False),
+        ("newer", True),
+        ("sound 1", False),
+    ]
 
 
 def test_a_snapshot_becomes_a_source() -> None:

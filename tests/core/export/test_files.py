@@ -86,12 +86,24 @@ def test_stems_of_hostile_names_do_too(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "stem"),
     [
-        ("Bell", "Bell"), ("Bell 2.wav-x_y", "Bell 2.wav-x_y"), ("C#4", "Cs4"), ("Flügel", "Flugel"),
-        ("Track #3", "Track _3"), ("a   b", "a b"), ("*star", "star"), ("-rf", "rf"),
-        ("🎹", "instrument"), ("", "instrument"), ("CON", "xCON"), ("nul.wav", "xnul.wav"),
-        ("COM¹", "xCOM1"), ("con_", "xcon"), ("a/b", "a_b"), ("x" * 200, "x" * 32),
+        ("Bell", "Bell"),
+        ("Bell 2.wav-x_y", "Bell 2.wav-x_y"),
+        ("C#4", "Cs4"),
+        ("Flügel", "Flugel"),
+        ("Track #3", "Track _3"),
+        ("a   b", "a b"),
+        ("*star", "star"),
+        ("-rf", "rf"),
+        ("🎹", "instrument"),
+        ("", "instrument"),
+        ("CON", "xCON"),
+        ("nul.wav", "xnul.wav"),
+        ("COM¹", "xCOM1"),
+        ("con_", "xcon"),
+        ("a/b", "a_b"),
+        ("x" * 200, "x" * 32),
     ],
-)  # fmt: skip
+)
 def test_stems_stay_readable(name: str, stem: str) -> None:
     assert safe_stem(name) == stem
 
@@ -150,9 +162,12 @@ def test_files_appear_with_their_parents_and_nothing_else(tmp_path: Path) -> Non
     files = publish(out, ENTRIES, two_files, force=False)
     assert files == [out / "Bell" / "a.wav", out / "Bell.sfz"]
     assert snapshot(tmp_path) == {
-        "x": None, "x/y": None, "x/y/Bell": None, "x/y/Bell/a.wav": b"new a!",
+        "x": None,
+        "x/y": None,
+        "x/y/Bell": None,
+        "x/y/Bell/a.wav": b"new a!",
         "x/y/Bell.sfz": b"new sfz",
-    }  # fmt: skip
+    }
     mode = out.stat().st_mode
     (tmp_path / "plain").mkdir()
     assert mode == (tmp_path / "plain").stat().st_mode
@@ -184,8 +199,11 @@ def test_force_replaces_only_what_is_written(tmp_path: Path) -> None:
     old_state(tmp_path)
     publish(tmp_path, ENTRIES, two_files, force=True)
     assert snapshot(tmp_path) == {
-        "Bell": None, "Bell/a.wav": b"new a!", "Bell/mine.wav": b"mine", "Bell.sfz": b"new sfz",
-    }  # fmt: skip
+        "Bell": None,
+        "Bell/a.wav": b"new a!",
+        "Bell/mine.wav": b"mine",
+        "Bell.sfz": b"new sfz",
+    }
 
 
 @pytest.mark.parametrize("capacity", range(0, 14))

@@ -36,10 +36,17 @@ Samples = NDArray[np.float32]
 
 def timbre(name: str) -> Timbre:
     return Timbre(
-        name=name, content_hash=name, root_pitch=60.0, pitch_confidence=1.0,
-        features=np.zeros(4, np.float32), mel=np.zeros((128, 8), np.float32), gain=1.0, onset_s=0.0,
-        length_s=LENGTH_S, loudness_db=-12.0,
-    )  # fmt: skip
+        name=name,
+        content_hash=name,
+        root_pitch=60.0,
+        pitch_confidence=1.0,
+        features=np.zeros(4, np.float32),
+        mel=np.zeros((128, 8), np.float32),
+        gain=1.0,
+        onset_s=0.0,
+        length_s=LENGTH_S,
+        loudness_db=-12.0,
+    )
 
 
 BELL, HORN = timbre("bell"), timbre("horn")
@@ -115,7 +122,11 @@ def brightness_hz(region: Region) -> float:
 
 
 def test_every_key_velocity_and_turn_is_answered() -> None:
-    plan = InstrumentPlan(notes=(48, 60), envelope=Envelope(release_s=1.0), options=InstrumentOptions(low_key=40, high_key=70, velocity_layers=3, round_robins=2))  # fmt: skip
+    plan = InstrumentPlan(
+        notes=(48, 60),
+        envelope=Envelope(release_s=1.0),
+        options=InstrumentOptions(low_key=40, high_key=70, velocity_layers=3, round_robins=2),
+    )
     instrument = build_instrument(Synth(), SETTINGS, plan, name="Horns")
     assert len(instrument.regions) == plan.n_regions == 12
     assert instrument.name == "Horns"

@@ -181,9 +181,10 @@ def test_nearest_instruments_are_named_once_and_in_order(studio: Studio) -> None
     assert studio.engine.nearest_instruments(violin) == [("Violin", 1.0), ("Vibraphone", 0.0)]
     assert studio.engine.nearest_instruments(violin, 1) == [("Violin", 1.0)]
     several = replace(
-        studio.model, known_names=("Oboe", "Flute", "Oboe"),
+        studio.model,
+        known_names=("Oboe", "Flute", "Oboe"),
         known_features=torch.eye(3, 16) + torch.eye(3, 16)[[2, 1, 0]],
-    )  # fmt: skip
+    )
     found = SynthesisEngine(several, torch.device("cpu")).nearest_instruments(
         replace(violin, features=np.eye(16, dtype=np.float32)[0])
     )

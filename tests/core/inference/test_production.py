@@ -63,9 +63,12 @@ def test_a_single_recording_is_no_instrument_of_several(engine: FakeEngine) -> N
 def test_every_recording_is_fitted_where_that_is_wanted(engine: FakeEngine) -> None:
     told: list[tuple[Step, int, int]] = []
     sound = listen(
-        engine, [clip(0), clip(1)], RenderSettings(), fit_steps=2,
+        engine,
+        [clip(0), clip(1)],
+        RenderSettings(),
+        fit_steps=2,
         progress=lambda *state: told.append(state),
-    )  # fmt: skip
+    )
     assert all(timbre.fitted for timbre in sound.mix.timbres)
     assert told == [(Step.FITTING, 1, 2), (Step.FITTING, 2, 2)] * 2
 
