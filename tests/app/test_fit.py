@@ -125,7 +125,8 @@ def test_held_keys_sound_while_a_source_is_fitted(program: Studio) -> None:
     program.engine.is_free = False
     program.press_fit()
     program.wait_until(lambda: bool(program.engine.fits))
-    program.window.sound_panel.sliders["refinement"].slider.setValue(40)  # all keys are to be rendered anew
+    # All keys are to be rendered anew.
+    program.window.sound_panel.sliders["refinement"].slider.setValue(40)
     program.studio.keys.press(KeyOrigin.MOUSE, 61, 100)
     assert program.studio.sound.note(61) is None
     program.engine.steps.release(2)
