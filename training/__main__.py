@@ -9,14 +9,12 @@ from pathlib import Path
 
 from core.errors import CoreError, ParameterError
 from core.inference.memory import keep_freed_memory
+from training.stages import STAGE_NAMES
 
-STAGES = (
-    "corpus", "features", "generator", "hypernetwork", "adversarial", "vocoder", "judge", "bundle",
-    "evaluate",
-)  # fmt: skip
-"""In the order a full run takes them; ``all`` runs every one of these."""
-APART_STAGES = ("root", "sheet", "study")
-"""Only run when named: what they make serves every bundle, or is for people to look at."""
+COMMANDS = ("corpus", "bundle", "evaluate")
+"""What else a full run does, beside the stages that train networks."""
+APART = ("root", "sheet", "study")
+"""Only done when named: what they make serves every bundle, or is for people to look at."""
 STUDIES = (
     "ablations", "cost", "interpolation", "invariance", "out-of-distribution", "pooling",
     "sensitivity",
@@ -31,7 +29,11 @@ DEFAULT_CONFIG = Path("resources/configs/default.toml")
 def build_parser() -> argparse.ArgumentParser:
     """The command line of the pipeline."""
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
-    parser.add_argument("stage", choices=[*STAGES, "all", *APART_STAGES], help="what to do")
+    parser.add_argument(
+        "stage",
+        choices=["all", *COMMANDS, *sorted(STAGE_NAMES), *APART],
+        help="what to do; 'all' is a full run, in its order",
+    )
     parser.add_argument("study", nargs="?", choices=STUDIES, help="which study")
     parser.add_argument("--config", type=Path, default=DEFAULT_CONFIG, help="TOML file")
     parser.add_argument(
@@ -86,11 +88,12 @@ def _run(args: argparse.Namespace) -> None:
     config = load_config(args.config, args.overrides)
     run_dir: Path = args.run_dir or Path("runs") / args.config.stem
     bundle_dir: Path = args.out or run_dir / "bundle"
-    for name in STAGES if args.stage == "all" else (args.stage,):
+    every = ("corpus", *pipeline.STAGES, "bundle", "evaluate")
+    for name in every if args.stage == "all" else (args.stage,):
         if name == "corpus":
             pipeline.render_corpus(config.corpus, Path(config.corpus_dir))
             pipeline.print_shares(Path(config.corpus_dir), config.pairs)
-        elif name in pipeline.TRAINED_STAGES:
+        elif name in pipeline.STAGES:
             pipeline.run_stage(name, config, run_dir, minutes=args.minutes, resume=args.resume)
         elif name == "root":
             pipeline.fit_root_finder(config, run_dir)

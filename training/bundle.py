@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from core.checkpoint import named_tensors, save_checkpoint
 from core.errors import CheckpointError
 from core.inference.model import NETWORK_NAMES, SHIPPED_MODEL, save_model
 from training.data.dataset import CorpusSplit
-from training.evaluation.workbench import JUDGE_FILE
-from training.pitch_judge import PitchJudge
+from training.pitch_classifier import CLASSIFIER_FILE, PitchClassifier, save_classifier
+from training.run_dir import stage_folder
 
 MAX_BYTES = 40 * 10**6
 """Largest bundle: it is kept in the repository and opens in an instant."""
@@ -28,16 +27,16 @@ NOTES_PER_KNOWN_INSTRUMENT = 4
 def write_bundle(
     out: Path,
     networks: dict[str, nn.Module],
-    judge: PitchJudge,
+    classifier: PitchClassifier,
     train_split: CorpusSplit,
     header: dict[str, Any],
 ) -> Path:
-    """Write bundle and judge.
+    """Write a bundle, and the pitch classifier beside it.
 
     Args:
         out: Folder, created if missing.
         networks: One for each of NETWORK_NAMES.
-        judge: The independent pitch judge.
+        classifier: The pitch classifier.
         train_split: Whose instruments become the known ones.
         header: Corpus, licence, training times: what the header says beside the sizes.
 
@@ -61,9 +60,7 @@ def write_bundle(
             f"{path} has {size / 1e6:.1f} MB; at most {MAX_BYTES / 1e6:.0f} MB are shipped: make "
             "the networks smaller."
         )
-    sizes = dataclasses.asdict(judge.config)
-    tensors = named_tensors({"judge": judge}, torch.float16)
-    save_checkpoint(out / JUDGE_FILE, tensors, {"kind": "judge", "config": sizes})
+    save_classifier(out / CLASSIFIER_FILE, classifier)
     return path
 
 
@@ -84,11 +81,11 @@ def known_instruments(features: nn.Module, split: CorpusSplit) -> tuple[tuple[st
     return tuple(names), torch.stack(means)
 
 
-def training_record(run_dir: Path, stages: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+def training_record(run_dir: Path, stages: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Steps, minutes (resumed runs added up) and last validation of each stage."""
     record: dict[str, dict[str, Any]] = {}
     for stage in stages:
-        path = run_dir / stage / "stats.jsonl"
+        path = stage_folder(run_dir, stage) / "stats.jsonl"
         if not path.is_file():
             continue
         seconds = previous = 0.0

@@ -16,45 +16,21 @@ from typing import Any
 import tomli_w
 
 from core.errors import ParameterError
-from core.feature_extractor import FeatureExtractorConfig
-from core.generator import GeneratorConfig
-from core.hypernetwork import HypernetworkConfig
-from core.mel import MelConfig
 from core.structure import structure, unstructure
-from core.vocoder import VocoderConfig
 from training.corpus.build import CorpusConfig
 from training.data.augment import AugmentConfig
 from training.data.pairs import PairConfig
-from training.discriminator import DiscriminatorConfig
 from training.evaluation.config import EvaluateConfig
-from training.pitch_judge import PitchJudgeConfig
+from training.networks import ModelConfig
 from training.root_note import RootNoteConfig
+from training.stages.classifier import ClassifierStageConfig
 from training.stages.features import FeaturesStageConfig
 from training.stages.generator import GeneratorStageConfig
 from training.stages.hypernetwork import HypernetworkStageConfig
-from training.stages.judge import JudgeStageConfig
 from training.stages.vocoder import VocoderStageConfig
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class ModelConfig:
-    """Sizes of all networks."""
-
-    mel: MelConfig = MelConfig()
-    feature_extractor: FeatureExtractorConfig = FeatureExtractorConfig()
-    generator: GeneratorConfig = GeneratorConfig()
-    hypernetwork: HypernetworkConfig = HypernetworkConfig()
-    vocoder: VocoderConfig = VocoderConfig()
-    discriminator: DiscriminatorConfig = DiscriminatorConfig()
-    pitch_judge: PitchJudgeConfig = PitchJudgeConfig()
-
-    def __post_init__(self) -> None:
-        widths = {self.feature_extractor.h_dim, self.generator.h_dim, self.hypernetwork.h_dim}
-        if len(widths) != 1:
-            raise ParameterError(
-                f"h_dim differs between feature_extractor, generator and hypernetwork: "
-                f"{sorted(widths)}; give all three the same."
-            )
+FORMER_KEYS = {"judge": "classifier", "model.pitch_judge": "model.pitch_classifier"}
+"""Keys of the files of release 0.1, and what they are called today."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,7 +68,7 @@ class RunConfig:
     hypernetwork: HypernetworkStageConfig = HypernetworkStageConfig()
     adversarial: HypernetworkStageConfig = HypernetworkStageConfig()
     vocoder: VocoderStageConfig = VocoderStageConfig()
-    judge: JudgeStageConfig = JudgeStageConfig()
+    classifier: ClassifierStageConfig = ClassifierStageConfig()
     root: RootNoteConfig = RootNoteConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
 
@@ -137,10 +113,21 @@ def _read_with_bases(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ParameterError(f"Configuration {path} is not valid TOML: {error}.") from error
+    _rename_former_keys(values)
     base = values.pop("base", None)
     if base is None:
         return values
     return _merge(_read_with_bases(path.parent / str(base), (*seen, path.resolve())), values)
+
+
+def _rename_former_keys(values: dict[str, Any]) -> None:
+    for former, today in FORMER_KEYS.items():
+        *sections, key = former.split(".")
+        section: Any = values
+        for name in sections:
+            section = section.get(name) if isinstance(section, dict) else None
+        if isinstance(section, dict) and key in section:
+            section[today.rpartition(".")[2]] = section.pop(key)
 
 
 def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

@@ -6,113 +6,56 @@ Each stage reads the weights that earlier stages left in the run folder and leav
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-import torch
 from lightning_fabric import Fabric
 from rich.console import Console
 from rich.progress import Progress
-from torch import nn
 
-from core.checkpoint import load_checkpoint, load_network
-from core.errors import CheckpointError
-from core.feature_extractor import FeatureExtractor
-from core.generator import Generator
-from core.hypernetwork import Hypernetwork
 from core.inference.model import NETWORK_NAMES
-from core.vocoder import Vocoder
+from training.building import StageContext, StageEntry
 from training.bundle import training_record, write_bundle
-from training.config import ModelConfig, RunConfig, to_toml
+from training.config import RunConfig, to_toml
 from training.corpus.build import CorpusConfig, build_corpus, read_notes
 from training.corpus.splits import Split
 from training.data.dataset import CorpusSplit
-from training.data.pairs import NotePairs, PairConfig, pair_shares
-from training.discriminator import Discriminator
-from training.errors import TrainingError
+from training.data.pairs import PairConfig, pair_shares
 from training.evaluation.evaluate import evaluate
 from training.evaluation.sheet import draw_spectrogram_sheet
 from training.evaluation.tables import Table, publish_tables
 from training.evaluation.workbench import Workbench, open_workbench
-from training.pitch_judge import PitchJudge
+from training.networks import Networks
 from training.root_note import fit_root_note
-from training.run_dir import RunDir
+from training.run_dir import RunDir, stage_folder
 from training.stage import Stage, StageConfig
-from training.stages.features import FeaturesStage
-from training.stages.generator import GeneratorStage
-from training.stages.hypernetwork import HypernetworkStage, HypernetworkStageConfig
-from training.stages.judge import JudgeStage
-from training.stages.vocoder import VocoderStage
+from training.stages import STAGE_NAMES
 from training.trainer import LoopConfig, Trainer
 
-TRAINED_STAGES = ("features", "generator", "hypernetwork", "adversarial", "vocoder", "judge")
-"""Stages with networks to train, in the order a full run takes them."""
 BUNDLE_LICENCE = "MIT"
 """Licence of the weights; what they were trained on is listed beside it, with its licences."""
-TRAINED_IN: dict[str, tuple[str, ...]] = {
-    "features": ("generator", "features"),
-    "generator": ("generator",),
-    "discriminator": ("adversarial", "generator"),
-    "hypernetwork": ("adversarial", "hypernetwork"),
-    "vocoder": ("vocoder",),
-    "judge": ("judge",),
-}
-"""Where to look for a network's weights, the newest stage first."""
 
 
-class Networks:
-    """All networks of a configuration, with initial weights drawn from its seed.
-
-    Args:
-        model: Sizes.
-        seed: Seed of the initial weights.
-    """
-
-    def __init__(self, model: ModelConfig, seed: int) -> None:
-        torch.manual_seed(seed)
-        mel = model.mel
-        self.features = FeatureExtractor(model.feature_extractor, mel)
-        self.generator = Generator(model.generator, mel)
-        self.hypernetwork = Hypernetwork(model.hypernetwork, self.generator.layer_specs)
-        self.vocoder = Vocoder(model.vocoder, mel)
-        self.discriminator = Discriminator(model.discriminator, mel, model.generator)
-        self.judge = PitchJudge(model.pitch_judge, mel.sample_rate)
-
-    def load(self, run_dir: Path, name: str, stages: tuple[str, ...] | None = None) -> str:
-        """Fill one network from the newest stage that trained it.
-
-        Args:
-            run_dir: The run's folder.
-            name: Attribute of this object.
-            stages: Where to look; the usual places if None.
-
-        Returns:
-            The stage the weights came from.
-
-        Raises:
-            TrainingError: No stage before has left this network.
-        """
-        places = stages if stages is not None else TRAINED_IN[name]
-        for stage in places:
-            path = run_dir / stage / "weights.safetensors"
-            if not path.is_file():
-                continue
-            network: nn.Module = getattr(self, name)
-            _fill(network, path, name)
-            return stage
-        raise TrainingError(
-            f"There are no trained weights of '{name}' in {run_dir}; run the stage "
-            f"'{places[-1]}' first."
-        )
+def find_stages() -> Mapping[str, StageEntry[Any]]:
+    """Entries of all stages that train networks, by name, in the order of a full run."""
+    return {
+        field.name: importlib.import_module(f"training.stages.{field.name}").STAGE
+        for field in dataclasses.fields(RunConfig)
+        if field.name in STAGE_NAMES
+    }
 
 
-def _fill(network: nn.Module, path: Path, name: str) -> None:
-    try:
-        load_network(network, load_checkpoint(path), name)
-    except CheckpointError as error:
-        raise TrainingError(f"{path} does not fit the configuration: {error}") from error
+STAGES: Mapping[str, StageEntry[Any]] = find_stages()
+"""The one table of the stages that train networks."""
+
+
+def stages_training(network: str) -> tuple[str, ...]:
+    """Stages that leave the weights of a network, in the order of a full run."""
+    return tuple(name for name, entry in STAGES.items() if network in entry.trains)
 
 
 def make_fabric(config: RunConfig) -> Fabric:
@@ -140,7 +83,7 @@ def run_stage(
     """Train one stage.
 
     Args:
-        name: One of TRAINED_STAGES.
+        name: One of STAGES.
         config: The whole configuration.
         run_dir: The run's folder, where the stages before left their weights.
         minutes: Time budget; None runs all steps.
@@ -163,7 +106,7 @@ def run_stage(
         log_every=config.log_every,
         minutes=minutes,
     )
-    with RunDir((out or run_dir) / name, is_writer=fabric.is_global_zero) as run:
+    with RunDir(stage_folder(out or run_dir, name), is_writer=fabric.is_global_zero) as run:
         run.write_config(to_toml(config))
         return Trainer(stage, fabric, run, loop).train(resume=resume)
 
@@ -172,7 +115,7 @@ def build_stage(name: str, fabric: Fabric, config: RunConfig, run_dir: Path) -> 
     """A stage that is ready to step.
 
     Args:
-        name: One of TRAINED_STAGES.
+        name: One of STAGES.
         fabric: Where.
         config: The whole configuration.
         run_dir: The run's folder, where the stages before left their weights.
@@ -185,105 +128,18 @@ def build_stage(name: str, fabric: Fabric, config: RunConfig, run_dir: Path) -> 
         CorpusError: There is no corpus.
     """
     corpus = Path(config.corpus_dir)
-    train_split = CorpusSplit(corpus, Split.TRAIN, config.train_without)
-    validation_split = CorpusSplit(corpus, Split.VALIDATION, config.train_without)
-    networks = Networks(config.model, config.seed)
-    return _BUILDERS[name](fabric, networks, train_split, validation_split, config, run_dir)
-
-
-_Built = Stage[StageConfig]
-_Builder = Callable[[Fabric, Networks, CorpusSplit, CorpusSplit, RunConfig, Path], _Built]
-
-
-def _features(
-    fabric: Fabric, networks: Networks, train_split: CorpusSplit, validation: CorpusSplit,
-    config: RunConfig, run_dir: Path,
-) -> _Built:  # fmt: skip
-    del run_dir
-    recipe = config.features
-    return FeaturesStage(
-        fabric, networks.features, NotePairs(train_split, config.pairs),
-        NotePairs(validation, config.pairs), recipe, config.augment,
-    )  # fmt: skip
-
-
-def _generator(
-    fabric: Fabric, networks: Networks, train_split: CorpusSplit, validation: CorpusSplit,
-    config: RunConfig, run_dir: Path,
-) -> _Built:  # fmt: skip
-    if config.start_from:
-        for name in ("features", "generator"):
-            _fill(getattr(networks, name), Path(config.start_from), name)
-    else:
-        networks.load(run_dir, "features", stages=("features",))
-    recipe = config.generator
-    return GeneratorStage(
-        fabric, networks.features, networks.generator, networks.discriminator,
-        NotePairs(train_split, config.pairs), NotePairs(validation, config.pairs), recipe,
-        config.augment,
-    )  # fmt: skip
-
-
-def _hypernetwork(
-    fabric: Fabric, networks: Networks, train_split: CorpusSplit, validation: CorpusSplit,
-    config: RunConfig, run_dir: Path,
-) -> _Built:  # fmt: skip
-    return _refinement(
-        fabric, networks, train_split, validation, config, run_dir, config.hypernetwork
+    context = StageContext(
+        fabric=fabric,
+        train=CorpusSplit(corpus, Split.TRAIN, config.train_without),
+        validation=CorpusSplit(corpus, Split.VALIDATION, config.train_without),
+        networks=Networks(config.model, config.seed),
+        pairs=config.pairs,
+        augment=config.augment,
+        run_dir=run_dir,
+        start_from=Path(config.start_from) if config.start_from else None,
     )
-
-
-def _adversarial(
-    fabric: Fabric, networks: Networks, train_split: CorpusSplit, validation: CorpusSplit,
-    config: RunConfig, run_dir: Path,
-) -> _Built:  # fmt: skip
-    networks.load(run_dir, "hypernetwork", stages=("hypernetwork",))
-    return _refinement(
-        fabric, networks, train_split, validation, config, run_dir, config.adversarial
-    )
-
-
-def _refinement(
-    fabric: Fabric, networks: Networks, train_split: CorpusSplit, validation: CorpusSplit,
-    config: RunConfig, run_dir: Path, recipe: HypernetworkStageConfig,
-) -> _Built:  # fmt: skip
-    networks.load(run_dir, "features", stages=("generator",))
-    networks.load(run_dir, "generator")
-    if recipe.adversarial_weight > 0.0:
-        networks.load(run_dir, "discriminator", stages=("generator",))
-    return HypernetworkStage(
-        fabric, networks.features, networks.generator, networks.hypernetwork,
-        networks.discriminator, NotePairs(train_split, config.pairs),
-        NotePairs(validation, config.pairs), recipe, config.augment,
-    )  # fmt: skip
-
-
-def _vocoder(
-    fabric: Fabric, networks: Networks, train_split: CorpusSplit, validation: CorpusSplit,
-    config: RunConfig, run_dir: Path,
-) -> _Built:  # fmt: skip
-    del run_dir
-    recipe = config.vocoder
-    return VocoderStage(fabric, networks.vocoder, train_split, validation, recipe)
-
-
-def _judge(
-    fabric: Fabric, networks: Networks, train_split: CorpusSplit, validation: CorpusSplit,
-    config: RunConfig, run_dir: Path,
-) -> _Built:  # fmt: skip
-    del run_dir
-    recipe = config.judge
-    return JudgeStage(fabric, networks.judge, train_split, validation, recipe)
-
-
-_BUILDERS: dict[str, _Builder] = {
-    "features": _features,
-    "generator": _generator,
-    "hypernetwork": _hypernetwork,
-    "adversarial": _adversarial,
-    "vocoder": _vocoder,
-    "judge": _judge,
-}
+    stage: Stage[StageConfig] = STAGES[name].build(context, getattr(config, name))
+    return stage
 
 
 def render_corpus(config: CorpusConfig, out: Path) -> None:
@@ -366,7 +222,7 @@ def bundle_run(config: RunConfig, run_dir: Path, out: Path) -> Path:
     Args:
         config: The run's configuration.
         run_dir: Its folder.
-        out: Folder for bundle and judge.
+        out: Folder for the bundle and the pitch classifier.
 
     Returns:
         The bundle's path.
@@ -376,19 +232,19 @@ def bundle_run(config: RunConfig, run_dir: Path, out: Path) -> Path:
         CheckpointError: The bundle cannot be written.
     """
     networks = Networks(config.model, config.seed)
-    for name in (*NETWORK_NAMES, "judge"):
-        networks.load(run_dir, name)
+    for name in (*NETWORK_NAMES, "classifier"):
+        networks.load_newest(name, run_dir, stages_training(name))
     corpus = Path(config.corpus_dir)
     summary = json.loads((corpus / "corpus.json").read_text(encoding="utf-8"))
     header = {
         "licence": BUNDLE_LICENCE,
         "corpus": summary,
         "trained_without": list(config.train_without),
-        "training": training_record(run_dir, TRAINED_STAGES),
+        "training": training_record(run_dir, STAGES),
     }
     chosen = {name: getattr(networks, name) for name in NETWORK_NAMES}
     train_split = CorpusSplit(corpus, Split.TRAIN, config.train_without)
-    return write_bundle(out, chosen, networks.judge, train_split, header)
+    return write_bundle(out, chosen, networks.classifier, train_split, header)
 
 
 def evaluate_bundle(config: RunConfig, model: Path | None, out: Path) -> None:

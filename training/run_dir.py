@@ -13,6 +13,53 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.tensorboard import SummaryWriter
 
+from core.checkpoint import Checkpoint, load_checkpoint
+
+WEIGHTS = "weights.safetensors"
+"""Averaged weights of a stage, read by the stages that follow."""
+FORMER_NAMES = {"classifier": "judge"}
+"""What the runs of release 0.1 call a stage, and the network that it trains, by its name today."""
+
+
+def stage_folder(run_dir: Path, stage: str) -> Path:
+    """Folder of a stage in a run's folder; a run of an older release keeps its own name for it."""
+    former = FORMER_NAMES.get(stage)
+    folder = run_dir / stage
+    if former is not None and not folder.exists() and (run_dir / former).exists():
+        return run_dir / former
+    return folder
+
+
+def weights_file(run_dir: Path, stage: str) -> Path:
+    """File of the averaged weights that a stage leaves in a run's folder."""
+    return stage_folder(run_dir, stage) / WEIGHTS
+
+
+def read_run_file(path: Path, kind: str | None = None) -> Checkpoint:
+    """Read weights or a state, with the names that networks have today.
+
+    Args:
+        path: The file.
+        kind: What it must be, ``weights`` or ``state``; None accepts any.
+
+    Raises:
+        CheckpointError: The file is missing or damaged, or of another kind.
+    """
+    checkpoint = load_checkpoint(path, kind)
+    names = {former: name for name, former in FORMER_NAMES.items()}
+
+    def renamed(tensor: str) -> str:
+        parts = tensor.split(".")
+        place = 1 if parts[0] in ("average", "optimizer") else 0
+        parts[place] = names.get(parts[place], parts[place])
+        return ".".join(parts)
+
+    header = dict(checkpoint.header)
+    if "optimizers" in header:
+        header["optimizers"] = {names.get(k, k): v for k, v in header["optimizers"].items()}
+    tensors = {renamed(name): tensor for name, tensor in checkpoint.tensors.items()}
+    return Checkpoint(path=path, header=header, tensors=tensors)
+
 
 class RunDir:
     """Where a stage leaves what it learns; use as a context manager.
@@ -44,7 +91,7 @@ class RunDir:
     @property
     def weights(self) -> Path:
         """Averaged weights, read by the stages that follow."""
-        return self.folder / "weights.safetensors"
+        return self.folder / WEIGHTS
 
     @property
     def state(self) -> Path:

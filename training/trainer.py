@@ -28,11 +28,11 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 
-from core.checkpoint import load_checkpoint, load_network, named_tensors, save_checkpoint
+from core.checkpoint import load_network, named_tensors, save_checkpoint
 from core.errors import CheckpointError
 from training.data.dataset import step_rng
 from training.errors import TrainingError
-from training.run_dir import RunDir
+from training.run_dir import RunDir, read_run_file
 from training.stage import Objective, Stage, StageConfig, plain_module
 
 WARM_UP_STEPS = 100
@@ -255,7 +255,7 @@ class Trainer:
             TrainingError: There is no state, or it does not fit the stage.
         """
         try:
-            checkpoint = load_checkpoint(self.run.state, kind="state")
+            checkpoint = read_run_file(self.run.state, kind="state")
         except CheckpointError as error:
             raise TrainingError(f"There is nothing to resume: {error}") from error
         self.step = int(checkpoint.header["step"])

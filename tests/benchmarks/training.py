@@ -26,6 +26,7 @@ from training import pipeline
 from training.__main__ import ALL_MEMORY, DEFAULT_CONFIG
 from training.config import RunConfig, load_config
 from training.data.dataset import CorpusSplit
+from training.networks import Networks
 from training.run_dir import RunDir
 from training.trainer import LoopConfig, Trainer
 
@@ -103,11 +104,9 @@ def main() -> int:
     parser.add_argument("--config", type=Path, default=DEFAULT_CONFIG, help="TOML file")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
     arguments = parser.parse_args()
-    unknown = set(arguments.stages) - set(pipeline.TRAINED_STAGES)
+    unknown = set(arguments.stages) - set(pipeline.STAGES)
     if unknown:
-        parser.error(
-            f"unknown stage '{unknown.pop()}'; choose from {', '.join(pipeline.TRAINED_STAGES)}"
-        )
+        parser.error(f"unknown stage '{unknown.pop()}'; choose from {', '.join(pipeline.STAGES)}")
     keep_freed_memory(kept_bytes=ALL_MEMORY, largest_bytes=ALL_MEMORY)
     table = Table(caption=f"{torch.get_num_threads()} threads, torch {torch.__version__}")
     for heading in ("stage", "notes a second", "step", "reading notes", "largest costs"):
@@ -115,7 +114,7 @@ def main() -> int:
     try:
         config = load_config(arguments.config, arguments.overrides)
         with tempfile.TemporaryDirectory() as folder:
-            networks = pipeline.Networks(config.model, config.seed)
+            networks = Networks(config.model, config.seed)
             named = {name: getattr(networks, name) for name in ("features", "generator", "hypernetwork",
                                                                 "discriminator")}  # fmt: skip
             for stage in ("features", "generator", "hypernetwork"):
@@ -123,7 +122,7 @@ def main() -> int:
                     Path(folder) / stage / "weights.safetensors",
                     named_tensors(named, torch.float32), {"kind": "weights"},
                 )  # fmt: skip
-            for name in arguments.stages or pipeline.TRAINED_STAGES:
+            for name in arguments.stages or pipeline.STAGES:
                 speed = measure(name, config, Path(folder))
                 table.add_row(
                     speed.stage, f"{speed.notes_per_s:.1f}", f"{speed.step_s:.2f} s",

@@ -18,7 +18,7 @@ from training.corpus.build import CorpusConfig, build_corpus
 from training.corpus.splits import Split
 from training.data.dataset import CorpusSplit
 from training.evaluation.workbench import Workbench
-from training.pitch_judge import PitchJudge, PitchJudgeConfig
+from training.pitch_classifier import PitchClassifier, PitchClassifierConfig
 
 CONFIGS = Path(__file__).resolve().parents[2] / "resources" / "configs"
 
@@ -94,6 +94,6 @@ def bench(tone_split: CorpusSplit, tmp_path_factory: pytest.TempPathFactory) -> 
     """Untrained toy networks beside the plain tones."""
     model = load_model(tiny_bundle(tmp_path_factory.mktemp("bundle") / "tiny.safetensors"))
     torch.manual_seed(0)
-    sizes = PitchJudgeConfig(channels=4, blocks=1)
-    judge = PitchJudge(sizes, tone_split.mel.sample_rate).eval().requires_grad_(False)
-    return Workbench(model, judge, tone_split)
+    sizes = PitchClassifierConfig(channels=4, blocks=1)
+    classifier = PitchClassifier(sizes, tone_split.mel.sample_rate).eval().requires_grad_(False)
+    return Workbench(model, classifier, tone_split)

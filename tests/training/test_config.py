@@ -76,3 +76,13 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_a_bad_override_is_refused(override: str) -> None:
     with pytest.raises(ParameterError, match="--set"):
         load_config(CONFIGS / "debug.toml", [override])
+
+
+def test_keys_of_an_older_release_are_read_as_todays(tmp_path: Path) -> None:
+    (tmp_path / "old.toml").write_text(
+        "[judge]\nsteps = 7\nbatch_size = 3\n[model.pitch_judge]\nblocks = 2\n"
+    )
+    (tmp_path / "new.toml").write_text('base = "old.toml"\n[classifier]\nsteps = 9\n')
+    config = load_config(tmp_path / "new.toml")
+    assert (config.classifier.steps, config.classifier.batch_size) == (9, 3)
+    assert config.model.pitch_classifier.blocks == 2

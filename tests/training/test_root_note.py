@@ -130,11 +130,6 @@ def test_the_shipped_weights_stay_as_they_are(
     assert pitch.SHIPPED_WEIGHTS.read_bytes() == before
 
 
-def test_the_stage_is_run_by_name_only() -> None:
-    assert "root" not in command_line.STAGES
-    assert command_line.build_parser().parse_args(["root"]).stage == "root"
-
-
 def test_the_same_seed_gives_the_same_file(tiny_corpus: Path, tmp_path: Path) -> None:
     train = CorpusSplit(tiny_corpus, Split.TRAIN)
 

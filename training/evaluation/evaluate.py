@@ -38,7 +38,7 @@ def evaluate(bench: Workbench, config: EvaluateConfig, out: Path) -> None:
     measures are taken.
 
     Args:
-        bench: Bundle, judge and test notes.
+        bench: Bundle, pitch classifier and test notes.
         config: How much to measure.
         out: Folder for ``table.md`` and ``metrics.json``.
 

@@ -76,7 +76,7 @@ class Quality:
     """Takes the measures of one bundle on one split.
 
     Args:
-        bench: Bundle, judge and true notes.
+        bench: Bundle, pitch classifier and true notes.
         config: How much.
     """
 
@@ -111,9 +111,9 @@ class Quality:
         cross = self._draw(pairs)
         # The true mels are sounded like the others: the vocoder is measured by a row of its own.
         wanted = torch.from_numpy(self.split.midi_pitch[pairs[:, 1]])
-        true = self.bench.judge_rendered(cross.true, wanted).features
+        true = self.bench.classify_rendered(cross.true, wanted).features
         far_plain, far_refined = (
-            frechet_distance(self.bench.judge_rendered(drawn, wanted).features, true)
+            frechet_distance(self.bench.classify_rendered(drawn, wanted).features, true)
             for drawn in (cross.plain, cross.refined)
         )
         return [
@@ -151,7 +151,7 @@ class Quality:
             )
 
     def pitch_accuracy(self) -> list[Row]:
-        """Whether the judge names rendered notes, across ±24 semitones."""
+        """Whether the classifier names rendered notes, across ±24 semitones."""
         rng = step_rng(self.config.seed, 0, 1)
         sources = draw_sources(rng, self.bench.pairs, self.config.pitch_sources)
         source_rows, targets = [], []
@@ -165,11 +165,13 @@ class Quality:
             np.array(source_rows), notes.float(), torch.full([len(notes)], 100.0)
         )
         plain_share, refined_share = (
-            float((self.bench.judge_rendered(drawn, notes.float()).notes == notes).float().mean())
+            float(
+                (self.bench.classify_rendered(drawn, notes.float()).notes == notes).float().mean()
+            )
             for drawn in (plain, refined)
         )
         true = np.arange(0, len(self.split), max(1, len(self.split) // 1000))
-        named = self.bench.judge_true(true).notes.numpy()
+        named = self.bench.classify_true(true).notes.numpy()
         limit = np.mean(named == np.round(self.split.midi_pitch[true]))
         return [
             Row(
@@ -180,7 +182,7 @@ class Quality:
             ),
             Row(measure="pitch accuracy, GANStrument", value=f"{plain_share:.4f}"),
             Row(
-                measure=f"pitch accuracy of the judge on true notes ({len(true)})",
+                measure=f"pitch accuracy of the classifier on true notes ({len(true)})",
                 value=f"{float(limit):.3f}",
             ),
         ]

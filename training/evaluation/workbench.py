@@ -1,6 +1,6 @@
-"""What every measure of a bundle needs: its networks, the judge, the engine and true notes.
+"""What every measure of a bundle needs: its networks, the pitch classifier, the engine and true notes.
 
-Shape legend: N notes, B batch, M mel bands, F frames, H feature width, T samples, D judge's width.
+Shape legend: N notes, B batch, M mel bands, F frames, H feature width, T samples, D width of the classifier.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from torch import Tensor
 from core.audio.files import AudioClip
 from core.audio.loudness import reference_gain
 from core.audio.signal import PRE_ROLL_S
-from core.checkpoint import load_checkpoint, load_network
 from core.device import cpu_has_fast_bfloat16
 from core.inference.engine import SynthesisEngine
 from core.inference.fitting import fit_offsets
@@ -28,17 +27,15 @@ from core.mel import MelSpectrogram
 from core.sound import Timbre
 from training.data.dataset import CorpusSplit
 from training.data.pairs import NotePairs, PairConfig
-from training.pitch_judge import PitchJudge, PitchJudgeConfig
-from training.stages.hypernetwork import refine
+from training.pitch_classifier import CLASSIFIER_FILE, PitchClassifier, load_classifier
+from training.refining import refine
 
 BATCH = 16
-JUDGE_FILE = "pitch_judge.safetensors"
-"""The independent judge, beside the bundle."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Judgement:
-    """What the judge hears in some sounds."""
+class Classification:
+    """What the pitch classifier hears in some sounds."""
 
     notes: Tensor
     """MIDI notes, [N]."""
@@ -47,16 +44,16 @@ class Judgement:
 
 
 class Workbench:
-    """A bundle, the judge and the true notes it is measured on.
+    """A bundle, the pitch classifier and the true notes that the bundle is measured on.
 
     Args:
         model: The bundle.
-        judge: The independent pitch judge.
+        classifier: The independent pitch classifier.
         split: True notes.
     """
 
-    def __init__(self, model: Model, judge: PitchJudge, split: CorpusSplit) -> None:
-        self.model, self.judge, self.split = model, judge, split
+    def __init__(self, model: Model, classifier: PitchClassifier, split: CorpusSplit) -> None:
+        self.model, self.classifier, self.split = model, classifier, split
         self.mel = MelSpectrogram(split.mel)
         self.unit_db = split.mel.db_per_unit
         self.sample_rate = split.mel.sample_rate
@@ -161,27 +158,27 @@ class Workbench:
         return torch.cat(sounds)
 
     @torch.inference_mode()
-    def judge_rendered(self, mels: Tensor, pitches: Tensor) -> Judgement:
-        """What the judge hears in mels [N, M, F], sounded at their notes [N]."""
+    def classify_rendered(self, mels: Tensor, pitches: Tensor) -> Classification:
+        """What the classifier hears in mels [N, M, F], sounded at their notes [N]."""
         batches = zip(torch.split(mels, BATCH), torch.split(pitches, BATCH), strict=True)
-        return self.judge_sounds(self.vocode(*batch) for batch in batches)
+        return self.classify_sounds(self.vocode(*batch) for batch in batches)
 
     @torch.inference_mode()
-    def judge_true(self, indices: NDArray[np.int64]) -> Judgement:
-        """What the judge hears in notes of the split, [N]."""
+    def classify_true(self, indices: NDArray[np.int64]) -> Classification:
+        """What the classifier hears in notes of the split, [N]."""
         parts = (indices[first : first + BATCH] for first in range(0, len(indices), BATCH))
-        return self.judge_sounds(self.split.audio(part) for part in parts)
+        return self.classify_sounds(self.split.audio(part) for part in parts)
 
     @torch.inference_mode()
-    def judge_sounds(self, waves: Iterable[Tensor]) -> Judgement:
-        """What the judge hears in batches of waveforms, [B, T] each, N in all."""
+    def classify_sounds(self, waves: Iterable[Tensor]) -> Classification:
+        """What the classifier hears in batches of waveforms, [B, T] each, N in all."""
         notes, features = [], []
         with self.precision:
             for wave in waves:
-                logits, heard = self.judge.hear(wave)
+                logits, heard = self.classifier.hear(wave)
                 notes.append(logits.argmax(dim=1))
                 features.append(heard.float())
-        return Judgement(notes=torch.cat(notes), features=torch.cat(features).numpy())
+        return Classification(notes=torch.cat(notes), features=torch.cat(features).numpy())
 
     def analyze(
         self, index: int, engine: SynthesisEngine | None = None, root: float | None = None
@@ -225,32 +222,21 @@ def at_reference_loudness(wave: NDArray[np.float32], sample_rate: int) -> NDArra
 
 
 def open_workbench(path: Path | None, split: CorpusSplit) -> Workbench:
-    """A bundle with the judge beside it, and the notes to measure it on.
+    """A bundle with the pitch classifier beside it, and the notes to measure it on.
 
     Args:
         path: The bundle or the folder that holds it; the shipped one if None.
         split: True notes.
 
     Raises:
-        CheckpointError: The bundle or the judge is missing or damaged.
+        CheckpointError: The bundle or the classifier is missing or damaged.
     """
     bundle = bundle_file(SHIPPED_MODEL if path is None else path)
     model = load_model(bundle)
-    return Workbench(model, load_judge(bundle.with_name(JUDGE_FILE), model.mel.sample_rate), split)
+    classifier = load_classifier(bundle.with_name(CLASSIFIER_FILE), model.mel.sample_rate)
+    return Workbench(model, classifier, split)
 
 
 def bundle_file(path: Path) -> Path:
     """The bundle that a path names: itself, or the one in a folder."""
     return path / SHIPPED_MODEL.name if path.is_dir() else path
-
-
-def load_judge(path: Path, sample_rate: int) -> PitchJudge:
-    """Read the independent pitch judge.
-
-    Raises:
-        CheckpointError: The file is missing or damaged.
-    """
-    checkpoint = load_checkpoint(path, kind="judge")
-    judge = PitchJudge(PitchJudgeConfig(**checkpoint.header["config"]), sample_rate)
-    load_network(judge, checkpoint, "judge")
-    return judge.eval().requires_grad_(False)

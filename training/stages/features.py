@@ -23,10 +23,11 @@ from torch.nn import functional
 from core.feature_extractor import FeatureExtractor
 from core.nn.layers import FullyConnectedLayer
 from training import losses
+from training.building import StageContext, StageEntry
 from training.data.augment import AugmentConfig, disturb_source
 from training.data.dataset import NoteBatch, step_rng
 from training.data.pairs import NotePairs
-from training.pitch_judge import NOTES
+from training.pitch_classifier import NOTES
 from training.run_dir import RunDir
 from training.stage import Objective, Stage
 
@@ -161,3 +162,17 @@ class FeaturesStage(Stage[FeaturesStageConfig]):
 
     def show(self, networks: Mapping[str, nn.Module], run: RunDir, step: int) -> None:
         """Nothing to see or hear: features are numbers."""
+
+
+def _build(context: StageContext, config: FeaturesStageConfig) -> FeaturesStage:
+    return FeaturesStage(
+        context.fabric,
+        context.networks.features,
+        context.train_pairs(),
+        context.validation_pairs(),
+        config,
+        context.augment,
+    )
+
+
+STAGE = StageEntry(build=_build, trains=("features",))

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from core.feature_extractor import FeatureExtractor
 from core.generator import Generator
 from training import losses
+from training.building import StageContext, StageEntry
 from training.data.augment import AugmentConfig, apply_change, disturb_source, shared_change
 from training.data.dataset import NoteBatch, step_rng
 from training.data.pairs import NotePairs, in_turns
@@ -363,3 +364,25 @@ def validation_pairs(
     with torch.no_grad(), fabric.autocast():
         h = torch.cat([features(mel[:, None]) for mel in torch.split(source.mel, VALIDATION_BATCH)])
     return [("same", h, source), ("cross", h, split.batch(chosen[:, 1]).to(fabric.device))]
+
+
+def _build(context: StageContext, config: GeneratorStageConfig) -> GeneratorStage:
+    networks = context.networks
+    if context.start_from is not None:
+        for name in ("features", "generator"):
+            networks.load(name, context.start_from)
+    else:
+        context.load("features", "features")
+    return GeneratorStage(
+        context.fabric,
+        networks.features,
+        networks.generator,
+        networks.discriminator,
+        context.train_pairs(),
+        context.validation_pairs(),
+        config,
+        context.augment,
+    )
+
+
+STAGE = StageEntry(build=_build, trains=("features", "generator", "discriminator"))

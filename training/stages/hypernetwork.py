@@ -25,14 +25,14 @@ from torch import Tensor, nn
 from core.errors import ParameterError
 from core.feature_extractor import FeatureExtractor
 from core.generator import Generator
-from core.hypernetwork import Hypernetwork, Refinement
+from core.hypernetwork import Hypernetwork
 from core.inference.carry_over import carry_over_of, moved
 from core.inference.gates import GATE_SHAPE, gates_at
-from core.inference.miss import miss_code
 from core.inference.original import recording_share
 from core.mel import MelConfig
 from core.sound import ORIGINAL_RANGE
 from training import losses
+from training.building import StageContext, StageEntry
 from training.data.augment import AugmentConfig, apply_change, disturb_source, shared_change
 from training.data.dataset import NoteBatch
 from training.data.pairs import NotePairs
@@ -42,8 +42,9 @@ from training.discriminator import (
     discriminator_objective,
     fooling_loss,
 )
+from training.refining import refine
 from training.run_dir import RunDir
-from training.stage import Objective, Stage, plain_module
+from training.stage import Objective, Stage
 from training.stages.generator import (
     VALIDATION_BATCH,
     mel_distances,
@@ -134,35 +135,6 @@ def composed(
             recording = moved(source[place] + 1.0, distance, mel) - 1.0
             notes.append((note + share * (recording - note.clamp_min(-1.0))).clamp_min(-1.0))
     return torch.stack(notes).reshape(others.shape)
-
-
-def refine(
-    features: nn.Module, generator: Generator, hypernetwork: nn.Module, source: NoteBatch, h: Tensor
-) -> Refinement:
-    """What H predicts of timbres, as the engine asks it; gradients reach H alone.
-
-    Args:
-        features: f.
-        generator: G.
-        hypernetwork: H, as it is or in Fabric's wrapper.
-        source: The sounds wanted, T notes.
-        h: Their features, [T, H].
-
-    Returns:
-        Offsets and gates.
-    """
-    plain = plain_module(hypernetwork)
-    assert isinstance(plain, Hypernetwork)
-    with torch.no_grad():
-        z = torch.zeros(len(h), generator.config.z_dim, device=h.device)
-        initial = generator(z, source.midi_pitch, source.velocity, h)
-        mels = source.mel[:, None], initial
-        read = mels if plain.config.reads_mels else (h, features(initial))
-        miss = None
-        if plain.config.miss_dim:
-            miss = miss_code(source.mel, initial[:, 0], source.midi_pitch, generator.mel)
-    refinement: Refinement = hypernetwork(*read, miss)
-    return refinement
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -366,3 +338,26 @@ class HypernetworkStage(Stage[HypernetworkStageConfig]):
                 _Rendered(name=name, target=target, plain=plain, refined=refined, gates=gates)
             )
         return results
+
+
+def build_refinement(context: StageContext, config: HypernetworkStageConfig) -> HypernetworkStage:
+    """A stage that trains H from the weights it has, on the run's generator."""
+    networks = context.networks
+    for name in ("features", "generator"):
+        context.load(name, "generator")
+    if config.adversarial_weight > 0.0:
+        context.load("discriminator", "generator")
+    return HypernetworkStage(
+        context.fabric,
+        networks.features,
+        networks.generator,
+        networks.hypernetwork,
+        networks.discriminator,
+        context.train_pairs(),
+        context.validation_pairs(),
+        config,
+        context.augment,
+    )
+
+
+STAGE = StageEntry(build=build_refinement, trains=("hypernetwork",))

@@ -22,6 +22,7 @@ from torch.nn.utils.parametrizations import weight_norm
 from core.mel import MelSpectrogram
 from core.vocoder import Vocoder
 from training import losses
+from training.building import StageContext, StageEntry
 from training.data.dataset import CorpusSplit, step_rng
 from training.run_dir import RunDir
 from training.stage import Objective, Stage
@@ -253,3 +254,12 @@ class VocoderStage(Stage[VocoderStageConfig]):
         with self.fabric.autocast():
             rendered: Tensor = vocoder(mel, midi_pitch, noise)
         return rendered.float()
+
+
+def _build(context: StageContext, config: VocoderStageConfig) -> VocoderStage:
+    return VocoderStage(
+        context.fabric, context.networks.vocoder, context.train, context.validation, config
+    )
+
+
+STAGE = StageEntry(build=_build, trains=("vocoder",))

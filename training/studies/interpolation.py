@@ -36,7 +36,7 @@ def study_interpolation(bench: Workbench, config: EvaluateConfig, out: Path) -> 
     sounds = sounds[: len(sounds) // 2 * 2].reshape(-1, 2)
     known = draw_sources(rng, bench.pairs, len(split))
     is_near = (split.midi_pitch[known] >= NOTES[0]) & (split.midi_pitch[known] <= NOTES[-1])
-    true = bench.judge_true(known[is_near][: config.pairs]).features
+    true = bench.classify_true(known[is_near][: config.pairs]).features
     timbres = [(bench.analyze(int(one)), bench.analyze(int(other))) for one, other in sounds]
     accuracies, distances, lines = [], [], []
     for weight in WEIGHTS:
@@ -48,16 +48,16 @@ def study_interpolation(bench: Workbench, config: EvaluateConfig, out: Path) -> 
             )
             regions = bench.engine.render(request).regions
             heard += [bench.whole_note(region.samples) for region in regions]
-        judged = bench.judge_sounds(torch.from_numpy(sound)[None] for sound in heard)
+        found = bench.classify_sounds(torch.from_numpy(sound)[None] for sound in heard)
         wanted = NOTES * len(timbres)
-        is_right = judged.notes == torch.tensor(wanted)
+        is_right = found.notes == torch.tensor(wanted)
         errors = [
             tuning_error_cents(sound, note, bench.sample_rate)
             for sound, note in zip(heard, wanted, strict=True)
         ]
         tracked = [abs(error) for error in errors if error is not None]
         accuracies.append(float(is_right.float().mean()))
-        distances.append(frechet_distance(judged.features, true))
+        distances.append(frechet_distance(found.features, true))
         tuning = f"{np.median(tracked):.2f}" if tracked else "none"
         lines.append(
             (

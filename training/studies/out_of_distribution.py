@@ -51,7 +51,7 @@ class Finding:
     rmse_db: float
     """Log-mel RMSE of the model's rendering at the root to the sound itself."""
     notes_named: float
-    """Share of the rendered notes that the judge names right."""
+    """Share of the rendered notes that the classifier names right."""
     cents: tuple[float, ...]
     """Absolute tuning errors of the notes that the tracker could follow."""
     notes: int
@@ -79,7 +79,7 @@ def study_out_of_distribution(
             title="Sounds far from the training data, rendered by the model alone",
             header=(
                 "sound", "root (confidence)", "nearest known", "similarity",
-                "log-mel RMSE at its own note, dB", "notes the judge names", "tuning, cents",
+                "log-mel RMSE at its own note, dB", "notes the classifier names", "tuning, cents",
                 "what fails",
             ),
             lines=(
@@ -106,8 +106,8 @@ def _look(bench: Workbench, name: str, timbre: Timbre) -> Finding:
         tuning_error_cents(sound, note, bench.sample_rate)
         for sound, note in zip(sounds, notes, strict=True)
     ]
-    judged = bench.judge_sounds(torch.from_numpy(sound)[None] for sound in sounds)
-    named = judged.notes.numpy() == np.array(notes)
+    heard = bench.classify_sounds(torch.from_numpy(sound)[None] for sound in sounds)
+    named = heard.notes.numpy() == np.array(notes)
     nearest = bench.engine.nearest_instruments(timbre, 1)
     return Finding(
         name=name,

@@ -11,6 +11,7 @@ from core.checkpoint import load_checkpoint, named_tensors, save_checkpoint
 from training import pipeline
 from training.config import RunConfig
 from training.errors import TrainingError
+from training.networks import Networks
 from training.stages.generator import PROBE_NOTES, PitchProbe
 
 H_DIM = 24
@@ -79,7 +80,7 @@ def test_a_run_may_start_from_an_earlier_ones_weights(
         debug_config.generator, steps=1, batch_size=4, learning_rate=0.0,
         features_learning_rate=1e-9, adversarial_weight=0.0,
     )  # fmt: skip
-    networks = pipeline.Networks(debug_config.model, seed=77)
+    networks = Networks(debug_config.model, seed=77)
 
     earlier = tmp_path / "earlier.safetensors"
     trained = {"features": networks.features, "generator": networks.generator}
@@ -113,7 +114,7 @@ def test_every_weight_of_the_loss_moves_the_networks(
     results = []
     for name, each in (("as it is", recipe), ("raised", raised)):
         folder = tmp_path / name
-        networks = pipeline.Networks(debug_config.model, seed=3)
+        networks = Networks(debug_config.model, seed=3)
 
         save_checkpoint(
             folder / "features" / "weights.safetensors",
@@ -127,7 +128,7 @@ def test_every_weight_of_the_loss_moves_the_networks(
 def test_a_resumed_run_remembers_what_the_probe_has_heard(
     debug_config: RunConfig, tmp_path: Path
 ) -> None:
-    networks = pipeline.Networks(debug_config.model, seed=3)
+    networks = Networks(debug_config.model, seed=3)
     save_checkpoint(
         tmp_path / "features" / "weights.safetensors",
         named_tensors({"features": networks.features}, torch.float32),

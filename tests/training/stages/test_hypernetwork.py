@@ -27,7 +27,9 @@ from training.data.dataset import NoteBatch
 from training.evaluation.config import EvaluateConfig
 from training.evaluation.evaluate import evaluate
 from training.evaluation.workbench import Workbench
-from training.stages.hypernetwork import HypernetworkStageConfig, composed, refine
+from training.networks import Networks
+from training.refining import refine
+from training.stages.hypernetwork import HypernetworkStageConfig, composed
 
 
 def _mels(*shape: int, seed: int) -> torch.Tensor:
@@ -121,7 +123,7 @@ def test_carry_over_needs_another_note() -> None:
 @pytest.fixture
 def run_with_generator(debug_config: RunConfig, tmp_path: Path) -> Path:
     """A run folder that holds an untrained f, G and D as if trained."""
-    networks = pipeline.Networks(debug_config.model, seed=5)
+    networks = Networks(debug_config.model, seed=5)
     trained = {
         "features": networks.features,
         "generator": networks.generator,
@@ -155,9 +157,9 @@ def test_each_recipe_steps_and_moves_its_weights(
     assert np.isfinite([value for line in lines for value in line.values()]).all()
     assert ("carried" in lines[0]) == (variant == "ours")
     assert "validation/composed_lmd60_db" in lines[-1]
-    networks = pipeline.Networks(model, seed=config.seed)
+    networks = Networks(model, seed=config.seed)
     fresh = {name: value.clone() for name, value in networks.hypernetwork.state_dict().items()}
-    networks.load(run_with_generator, "hypernetwork", stages=("hypernetwork",))
+    networks.load_newest("hypernetwork", run_with_generator, ("hypernetwork",))
     changed = {
         name.partition(".")[0]
         for name, value in networks.hypernetwork.state_dict().items()
@@ -177,7 +179,7 @@ def test_d_may_join_from_the_first_step_as_the_generator_left_it(
     pipeline.run_stage("hypernetwork", config, run_with_generator, minutes=None, resume=False)
     weights = load_checkpoint(run_with_generator / "hypernetwork" / "weights.safetensors")
     start, other = (
-        pipeline.Networks(config.model, seed=seed).discriminator.state_dict()["head.weight"]
+        Networks(config.model, seed=seed).discriminator.state_dict()["head.weight"]
         for seed in (5, config.seed)
     )
     after = weights.tensors["discriminator.head.weight"]
@@ -192,13 +194,13 @@ def test_a_bundle_whose_hypernetwork_reads_mels_is_measured_but_not_played(
         debug_config.model.hypernetwork, input=MELS, encoder_channels=(4, 4, 8, 8, 8)
     )
     model = dataclasses.replace(debug_config.model, hypernetwork=sizes)
-    networks = pipeline.Networks(model, seed=0)
+    networks = Networks(model, seed=0)
     for block in networks.hypernetwork.blocks:
         torch.nn.init.normal_(block.left.weight, std=0.3)
     path = tmp_path / "mels.safetensors"
     parts = {name: getattr(networks, name) for name in pipeline.NETWORK_NAMES}
     save_model(path, parts, (), torch.zeros(0, 32), {"licence": "none"})
-    mel_bench = Workbench(load_model(path), bench.judge, bench.split)
+    mel_bench = Workbench(load_model(path), bench.classifier, bench.split)
     evaluate(mel_bench, EvaluateConfig(pairs=8, pitch_sources=2, fitted_sources=2), tmp_path)
     printed = capsys.readouterr().out
     assert "MSE at the source's own note" in printed

@@ -14,14 +14,16 @@ from typing import Any
 import pytest
 import torch
 
-from core.checkpoint import load_checkpoint
+from core.checkpoint import load_checkpoint, save_checkpoint
 from core.inference.model import load_model
 from training import pipeline
 from training.config import RunConfig, load_config, to_toml
 from training.corpus.splits import Split
 from training.data.dataset import CorpusSplit
 from training.errors import TrainingError
+from training.pitch_classifier import CLASSIFIER_FILE, load_classifier
 from training.run_dir import RunDir
+from training.stages import STAGE_NAMES
 from training.trainer import LoopConfig, Trainer
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -31,8 +33,36 @@ SHORT: dict[str, dict[str, Any]] = {
     "hypernetwork": {"steps": 2, "timbres_per_batch": 2},
     "adversarial": {"steps": 2, "r1_every": 2, "timbres_per_batch": 2},
     "vocoder": {"steps": 3, "adversarial_start": 1, "batch_size": 2},
-    "judge": {"steps": 2, "batch_size": 4},
+    "classifier": {"steps": 2, "batch_size": 4},
 }
+
+
+def test_every_stage_is_a_module_and_a_section_of_the_configuration() -> None:
+    assert set(pipeline.STAGES) == STAGE_NAMES
+    assert set(SHORT) == STAGE_NAMES
+    assert [*pipeline.STAGES] == [
+        "features",
+        "generator",
+        "hypernetwork",
+        "adversarial",
+        "vocoder",
+        "classifier",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("network", "stages"),
+    [
+        ("features", ("features", "generator")),
+        ("generator", ("generator",)),
+        ("discriminator", ("generator", "adversarial")),
+        ("hypernetwork", ("hypernetwork", "adversarial")),
+        ("vocoder", ("vocoder",)),
+        ("classifier", ("classifier",)),
+    ],
+)
+def test_the_table_says_which_stages_leave_a_network(network: str, stages: tuple[str, ...]) -> None:
+    assert pipeline.stages_training(network) == stages
 
 
 def _short(config: RunConfig) -> RunConfig:
@@ -52,7 +82,7 @@ def finished_run(tiny_corpus: Path, tmp_path_factory: pytest.TempPathFactory) ->
     """A run folder in which every stage has done its few steps."""
     config = _config(tiny_corpus)
     run_dir = tmp_path_factory.mktemp("run")
-    for stage in pipeline.TRAINED_STAGES:
+    for stage in pipeline.STAGES:
         pipeline.run_stage(stage, config, run_dir, minutes=None, resume=False)
     return run_dir
 
@@ -67,7 +97,7 @@ def _config(corpus: Path, name: str = "debug") -> RunConfig:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("stage", pipeline.TRAINED_STAGES)
+@pytest.mark.parametrize("stage", pipeline.STAGES)
 def test_a_stage_leaves_finite_losses_measures_and_weights(finished_run: Path, stage: str) -> None:
     lines = _stats(finished_run, stage)
     assert [line["step"] for line in lines if "seconds" in line] == list(
@@ -82,12 +112,12 @@ def test_a_stage_leaves_finite_losses_measures_and_weights(finished_run: Path, s
     assert (finished_run / stage / "config.toml").is_file()
 
 
-@pytest.mark.parametrize("stage", pipeline.TRAINED_STAGES)
+@pytest.mark.parametrize("stage", pipeline.STAGES)
 def test_a_stage_resumed_after_every_step_ends_as_the_uninterrupted_one(
     finished_run: Path, tiny_corpus: Path, tmp_path: Path, stage: str
 ) -> None:
     config = _config(tiny_corpus)
-    for earlier in pipeline.TRAINED_STAGES:
+    for earlier in pipeline.STAGES:
         if earlier != stage:
             (tmp_path / earlier).symlink_to(finished_run / earlier)
     # Learning rates fall along the planned steps, so the plan stays and time ends each part.
@@ -116,7 +146,7 @@ def test_a_stage_resumed_after_every_step_ends_as_the_uninterrupted_one(
             assert any(name.startswith(f"{kind}.") for name in whole.tensors), kind
 
 
-@pytest.mark.parametrize("stage", pipeline.TRAINED_STAGES)
+@pytest.mark.parametrize("stage", pipeline.STAGES)
 def test_a_gradient_that_is_not_finite_leaves_every_network_as_it_was(
     finished_run: Path, tiny_corpus: Path, tmp_path: Path, stage: str
 ) -> None:
@@ -152,6 +182,36 @@ def test_the_bundle_of_a_run_opens_and_holds_what_was_trained(
         assert torch.allclose(ours, tensor, atol=2e-3, rtol=2e-3), name
     assert model.header["training"]["generator"]["steps"] == SHORT["generator"]["steps"]
     assert model.header["corpus"]
+
+
+def test_a_run_of_an_older_release_is_resumed_and_bundled(
+    finished_run: Path, tiny_corpus: Path, tmp_path: Path
+) -> None:
+    config = _config(tiny_corpus)
+    for stage in pipeline.STAGES:
+        if stage != "classifier":
+            (tmp_path / stage).symlink_to(finished_run / stage)
+    pipeline.run_stage("classifier", config, tmp_path, minutes=1e-6, resume=False)
+    (tmp_path / "classifier").rename(tmp_path / "judge")
+    for name in ("weights", "state"):
+        path = tmp_path / "judge" / f"{name}.safetensors"
+        new = load_checkpoint(path)
+        tensors = {key.replace("classifier.", "judge.", 1): v for key, v in new.tensors.items()}
+        # The network has a layer named so too: classifier.classifier.weight.
+        header = dict(new.header)
+        if name == "state":
+            header["optimizers"] = {"judge": new.header["optimizers"]["classifier"]}
+        save_checkpoint(path, tensors, header)
+    pipeline.run_stage("classifier", config, tmp_path, minutes=None, resume=True)
+    assert not (tmp_path / "classifier").exists()
+    last, expected = (_stats(tmp_path, "judge")[-2], _stats(finished_run, "classifier")[-2])
+    assert last["loss"] == expected["loss"]
+    path = pipeline.bundle_run(config, tmp_path, tmp_path / "bundle")
+    trained = load_checkpoint(finished_run / "classifier" / "weights.safetensors")
+    bundled = load_classifier(path.with_name(CLASSIFIER_FILE), 44100)
+    for key, value in trained.network("classifier").items():
+        torch.testing.assert_close(bundled.state_dict()[key], value, atol=2e-3, rtol=2e-3)
+    assert load_model(path).header["training"]["classifier"]["steps"] == 2
 
 
 def test_evaluation_prints_the_design_table(

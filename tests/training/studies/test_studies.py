@@ -15,11 +15,11 @@ from torch import Tensor
 from core.audio.files import write_audio
 from core.checkpoint import named_tensors, save_checkpoint
 from training import __main__ as command_line
-from training import pipeline
 from training.config import RunConfig, load_config
 from training.evaluation.config import EvaluateConfig
 from training.evaluation.tables import Table
 from training.evaluation.workbench import Workbench
+from training.networks import Networks
 from training.studies import cost, sensitivity
 from training.studies.ablations import ABLATIONS, FIGURES, Ablation, study_ablations
 from training.studies.cost import study_cost
@@ -144,7 +144,7 @@ def test_sensitivity_trains_from_the_runs_generator_and_leaves_it_alone(
     recipe = dataclasses.replace(debug_config.hypernetwork, timbres_per_batch=2)
     config = dataclasses.replace(debug_config, hypernetwork=recipe)
     run_dir = tmp_path / "run"
-    networks = pipeline.Networks(config.model, seed=5)
+    networks = Networks(config.model, seed=5)
     trained = {"features": networks.features, "generator": networks.generator}
     weights = run_dir / "generator" / "weights.safetensors"
     weights.parent.mkdir(parents=True)

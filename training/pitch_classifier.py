@@ -1,8 +1,8 @@
 """Independent pitch classifier: which note a sound is, and features for the Fréchet distance.
 
 It hears sounds, not mels: below MIDI 36 the partials of a note lie closer than a mel's 46 ms window
-can part, so that no judge of mels can name them (training/README.md, trials). It shares no weight
-with the networks it judges.
+can part, so that no classifier of mels can name them (training/README.md, trials). It shares no weight
+with the networks that it measures.
 
 Papers: pitch accuracy and Fréchet distance of rendered sounds as in GANSynth (arXiv 1902.08710,
 section 4); harmonically stacked log-frequency spectra as in Bittner et al., *Deep salience
@@ -14,7 +14,9 @@ width.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from core.audio.pitch import midi_to_hz
+from core.checkpoint import load_checkpoint, load_network, named_tensors, save_checkpoint
 from core.nn.ops import check_shape
 
 NOTES = 128
@@ -38,11 +41,15 @@ FLOOR_DB = -80.0
 """Level below the strongest bin that reads 0."""
 LEAK = 0.1
 """Slope of the leaky ReLU."""
+CLASSIFIER_FILE = "pitch_judge.safetensors"
+"""The classifier's file beside a bundle, named as in release 0.1."""
+FILE_KIND = "judge"
+"""What its header says that it holds, and how the names of its tensors begin; of release 0.1 too."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PitchJudgeConfig:
-    """Size of the pitch judge."""
+class PitchClassifierConfig:
+    """Size of the pitch classifier."""
 
     channels: int = 32
     """Channels C over frequency and time; twice as many over notes."""
@@ -101,7 +108,7 @@ class _Block(nn.Module):
         return functional.leaky_relu(x + y, LEAK)
 
 
-class PitchJudge(nn.Module):
+class PitchClassifier(nn.Module):
     """Sound to note.
 
     Args:
@@ -109,7 +116,7 @@ class PitchJudge(nn.Module):
         sample_rate: Of the sounds, Hz.
     """
 
-    def __init__(self, config: PitchJudgeConfig, sample_rate: int) -> None:
+    def __init__(self, config: PitchClassifierConfig, sample_rate: int) -> None:
         super().__init__()
         self.config = config
         self.spectrum = LogFrequencySpectrum(sample_rate)
@@ -164,3 +171,27 @@ def _stack_harmonics(levels: Tensor) -> Tensor:
     padded = functional.pad(levels, (0, 0, below, above))
     starts = [below + shift for shift in shifts]
     return torch.stack([padded[:, start : start + count] for start in starts], dim=1)
+
+
+def save_classifier(path: Path, classifier: PitchClassifier) -> None:
+    """Write a pitch classifier in half precision.
+
+    Raises:
+        CheckpointError: The file cannot be written.
+    """
+    sizes = dataclasses.asdict(classifier.config)
+    tensors = named_tensors({FILE_KIND: classifier}, torch.float16)
+    save_checkpoint(path, tensors, {"kind": FILE_KIND, "config": sizes})
+
+
+def load_classifier(path: Path, sample_rate: int) -> PitchClassifier:
+    """Read a pitch classifier.
+
+    Raises:
+        CheckpointError: The file is missing or damaged.
+    """
+    checkpoint = load_checkpoint(path, kind=FILE_KIND)
+    sizes = PitchClassifierConfig(**checkpoint.header["config"])
+    classifier = PitchClassifier(sizes, sample_rate)
+    load_network(classifier, checkpoint, FILE_KIND)
+    return classifier.eval().requires_grad_(False)

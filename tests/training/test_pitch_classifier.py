@@ -1,4 +1,4 @@
-"""The judge's spectrum, what disturbs it in training, and the shipped judge on tones of known pitch."""
+"""The classifier's spectrum, what disturbs it in training, and the shipped classifier on tones of known pitch."""
 
 from __future__ import annotations
 
@@ -10,9 +10,14 @@ from torch import Tensor
 from core.inference.model import SHIPPED_MODEL
 from core.nn.pitch_layout import midi_to_f0_hz
 from core.vocoder import harmonic_source
-from training.evaluation.workbench import JUDGE_FILE, load_judge
-from training.pitch_judge import BINS_PER_NOTE, NOTES, LogFrequencySpectrum
-from training.stages.judge import JudgeStageConfig, disturb_levels
+from training.pitch_classifier import (
+    BINS_PER_NOTE,
+    CLASSIFIER_FILE,
+    NOTES,
+    LogFrequencySpectrum,
+    load_classifier,
+)
+from training.stages.classifier import ClassifierStageConfig, disturb_levels
 
 RATE = 44100
 
@@ -44,7 +49,7 @@ def test_the_level_of_a_sound_tells_nothing() -> None:
 def test_a_moved_sound_has_the_moved_note_as_its_label() -> None:
     spectrum = LogFrequencySpectrum(RATE)
     rng = torch.Generator().manual_seed(0)
-    only_moved = JudgeStageConfig(change_probability=1.0, equalizer_db=0.0, noise_db=-500.0)
+    only_moved = ClassifierStageConfig(change_probability=1.0, equalizer_db=0.0, noise_db=-500.0)
     levels = spectrum(_tones([60.0] * 16))
     moved, pitch = disturb_levels(levels, torch.full([16], 60.0), only_moved, rng)
     assert pitch.unique().numel() > 4
@@ -55,10 +60,10 @@ def test_a_moved_sound_has_the_moved_note_as_its_label() -> None:
 
 
 def test_the_shipped_judge_names_tones_over_the_whole_range() -> None:
-    judge = load_judge(SHIPPED_MODEL.with_name(JUDGE_FILE), RATE)
+    classifier = load_classifier(SHIPPED_MODEL.with_name(CLASSIFIER_FILE), RATE)
     notes = list(range(24, 97))
     with torch.inference_mode():
-        logits, features = judge.hear(_tones([float(note) for note in notes]))
+        logits, features = classifier.hear(_tones([float(note) for note in notes]))
     assert logits.shape == (len(notes), NOTES)
     assert torch.isfinite(features).all()
     right = (logits.argmax(dim=1) == torch.tensor(notes)).float().mean()

@@ -1,4 +1,4 @@
-"""Stage `judge`: the pitch classifier that scores the generators, trained apart from them.
+"""Stage `classifier`: the pitch classifier that scores the generators, trained apart from them.
 
 Shape legend: B batch, T samples, L log-frequency bins, N frames.
 """
@@ -14,8 +14,9 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training.building import StageContext, StageEntry
 from training.data.dataset import CorpusSplit, step_rng
-from training.pitch_judge import BINS_PER_NOTE, FLOOR_DB, PitchJudge
+from training.pitch_classifier import BINS_PER_NOTE, FLOOR_DB, PitchClassifier
 from training.run_dir import RunDir
 from training.stage import Objective, Stage
 
@@ -23,7 +24,7 @@ VALIDATION_NOTES = 512
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class JudgeStageConfig:
+class ClassifierStageConfig:
     """Recipe of the stage."""
 
     steps: int = 3000
@@ -53,12 +54,12 @@ class JudgeStageConfig:
         return self.batch_size
 
 
-class JudgeStage(Stage[JudgeStageConfig]):
-    """Trains the judge to name the note of true sounds.
+class ClassifierStage(Stage[ClassifierStageConfig]):
+    """Trains the classifier to name the note of true sounds.
 
     Args:
         fabric: Where.
-        judge: The network.
+        classifier: The network.
         train: Training notes.
         validation: Validation notes.
         config: Recipe.
@@ -67,19 +68,19 @@ class JudgeStage(Stage[JudgeStageConfig]):
     def __init__(
         self,
         fabric: Fabric,
-        judge: PitchJudge,
+        classifier: PitchClassifier,
         train: CorpusSplit,
         validation: CorpusSplit,
-        config: JudgeStageConfig,
+        config: ClassifierStageConfig,
     ) -> None:
         super().__init__(fabric, config)
         self.train_split, self.validation_split = train, validation
-        self.spectrum = fabric.to_device(judge.spectrum)
-        optimizer = torch.optim.Adam(judge.parameters(), config.learning_rate, (0.9, 0.99))
-        self.add("judge", judge, optimizer, config.gradient_clip)
+        self.spectrum = fabric.to_device(classifier.spectrum)
+        optimizer = torch.optim.Adam(classifier.parameters(), config.learning_rate, (0.9, 0.99))
+        self.add("classifier", classifier, optimizer, config.gradient_clip)
 
     def objectives(self, step: int, rng: np.random.Generator) -> Iterator[Objective]:
-        """What the judge minimises; see :meth:`Stage.objectives`."""
+        """What the classifier minimises; see :meth:`Stage.objectives`."""
         del step
         config = self.config
         indices = self.train_split.draw(rng, config.batch_size, 1)
@@ -88,10 +89,12 @@ class JudgeStage(Stage[JudgeStageConfig]):
         pitch = torch.from_numpy(self.train_split.midi_pitch[indices])
         levels, pitch = disturb_levels(self.spectrum(audio), pitch, config, chance)
         notes = pitch.round().long().to(self.fabric.device)
-        logits = self.networks["judge"](levels)
+        logits = self.networks["classifier"](levels)
         loss = functional.cross_entropy(logits, notes)
         accuracy = (logits.argmax(dim=1) == notes).float().mean()
-        yield Objective(loss=loss, moves=("judge",), terms={"loss": loss, "accuracy": accuracy})
+        yield Objective(
+            loss=loss, moves=("classifier",), terms={"loss": loss, "accuracy": accuracy}
+        )
 
     @torch.no_grad()
     def validate(self, networks: Mapping[str, nn.Module]) -> dict[str, float]:
@@ -101,16 +104,18 @@ class JudgeStage(Stage[JudgeStageConfig]):
         right = []
         for part in np.array_split(indices, max(1, len(indices) // 32)):
             with self.fabric.autocast():
-                logits = networks["judge"](self.spectrum(split.audio(part).to(self.fabric.device)))
+                logits = networks["classifier"](
+                    self.spectrum(split.audio(part).to(self.fabric.device))
+                )
             right.append(logits.argmax(dim=1).cpu().numpy() == np.round(split.midi_pitch[part]))
         return {"accuracy": float(np.concatenate(right).mean())}
 
     def show(self, networks: Mapping[str, nn.Module], run: RunDir, step: int) -> None:
-        """Nothing to see or hear: the judge only names notes."""
+        """Nothing to see or hear: the classifier only names notes."""
 
 
 def disturb_levels(
-    levels: Tensor, midi_pitch: Tensor, config: JudgeStageConfig, rng: torch.Generator
+    levels: Tensor, midi_pitch: Tensor, config: ClassifierStageConfig, rng: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Other pitches, equalisers and noise for levels along a log-frequency axis.
 
@@ -144,3 +149,12 @@ def disturb_levels(
     changed = torch.maximum(changed, noise)
     peak = changed.amax(dim=(1, 2), keepdim=True)
     return (changed + (1.0 - peak) * (changed > 0.0)).clamp(0.0, 1.0), midi_pitch + semitones
+
+
+def _build(context: StageContext, config: ClassifierStageConfig) -> ClassifierStage:
+    return ClassifierStage(
+        context.fabric, context.networks.classifier, context.train, context.validation, config
+    )
+
+
+STAGE = StageEntry(build=_build, trains=("classifier",))

@@ -1,0 +1,45 @@
+"""The paper's one formula, as training and its measures use it: x_init → h_init → what H predicts.
+
+Paper: HyperGANStrument (arXiv 2401.04558, section 3.2): x_init = G(0, p, h), h_init = f(x_init),
+Δ = H(h, h_init).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from core.generator import Generator
+from core.hypernetwork import Hypernetwork, Refinement
+from core.inference.miss import miss_code
+from training.data.dataset import NoteBatch
+from training.stage import plain_module
+
+
+def refine(
+    features: nn.Module, generator: Generator, hypernetwork: nn.Module, source: NoteBatch, h: Tensor
+) -> Refinement:
+    """What H predicts of timbres, as the engine asks it; gradients reach H alone.
+
+    Args:
+        features: f.
+        generator: G.
+        hypernetwork: H, as it is or in Fabric's wrapper.
+        source: The sounds wanted, T notes.
+        h: Their features, [T, H].
+
+    Returns:
+        Offsets and gates.
+    """
+    plain = plain_module(hypernetwork)
+    assert isinstance(plain, Hypernetwork)
+    with torch.no_grad():
+        z = torch.zeros(len(h), generator.config.z_dim, device=h.device)
+        initial = generator(z, source.midi_pitch, source.velocity, h)
+        mels = source.mel[:, None], initial
+        read = mels if plain.config.reads_mels else (h, features(initial))
+        miss = None
+        if plain.config.miss_dim:
+            miss = miss_code(source.mel, initial[:, 0], source.midi_pitch, generator.mel)
+    refinement: Refinement = hypernetwork(*read, miss)
+    return refinement
