@@ -116,12 +116,7 @@ class Application(QObject):
         player = Player(self.stream_changed.emit, audio)
         book = SourceLibrary(document, tasks, service, messages, self)
         sound = Preview(document, book, player, service, bridge, self)
-
-        def hold(notes: frozenset[int]) -> None:
-            service.set_held(notes)
-            sound.set_held(notes)
-
-        keys = Keys(player, hold, self)
+        keys = Keys(player, service.set_held, self)
         performer = MidiPerformer(keys, player, gui, self._move_pad)
         self.studio = Studio(
             gui=gui,

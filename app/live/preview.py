@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 
-from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtCore import QObject, Signal
 
 from app.audio.player import Player
 from app.background.render_bridge import RenderBridge
@@ -24,8 +24,6 @@ from core.inference.service import NoteFailed, NoteReady, RenderService
 from core.instrument import Instrument
 from core.sound import Sound, Timbre, TimbreMix
 
-SETTLE_MS = 120
-"""While the sound moves, only keys in use are rendered; the others once it rests this long."""
 DEFAULT_NOTE = 60
 
 _log = logging.getLogger(__name__)
@@ -73,12 +71,10 @@ class Preview(QObject):
         self._plays_original = False
         self._auditioned: str | None = None
         self._recorded: FirstListen | None = None  # the recording that the keys play
-        self._held: frozenset[int] = frozenset()
+        self._beyond: set[int] = set()  # notes played that have no key in the window
         self._focus: int | None = None
         self._chosen: str | None = None
         self._told: Source | None = None  # the compared source that was told last
-        self._settled = QTimer(self, singleShot=True, interval=SETTLE_MS)
-        self._settled.timeout.connect(self._ask_all)
         document.subscribe_start(self._start_anew)
         document.subscribe(self._document_changed)
         book.changed.connect(self.refresh)
@@ -162,13 +158,11 @@ class Preview(QObject):
         self._chosen = source_id
         self._follow_compared()
 
-    def set_held(self, notes: frozenset[int]) -> None:
-        """The keys that are down."""
-        self._held = notes
-
     def strike(self, note: int) -> None:
         """A key was played: it is looked at and, if need be, rendered next."""
         self._focus = note
+        if note not in NOTES:
+            self._beyond.add(note)
         self._ask()
 
     def move_live(self, place: tuple[float, float] | None) -> None:
@@ -199,7 +193,6 @@ class Preview(QObject):
             self._ready.clear()
             self._failed.clear()
             self.states_changed.emit()
-            self._settled.start()
             self._ask()
         self._follow_compared()
 
@@ -234,6 +227,7 @@ class Preview(QObject):
     def _start_anew(self) -> None:
         """Another session is there: nothing that was looked at or played stays."""
         self._chosen = self._focus = self._live = self._auditioned = None
+        self._beyond.clear()
         self._plays_original = False
         self.refresh()
 
@@ -273,22 +267,13 @@ class Preview(QObject):
         self._is_loaded = True
 
     def _ask(self) -> None:
-        """Have the keys in use rendered."""
-        if self._sound is None:
-            self._service.preview(None, ())
-            return
-        notes = [*self._held, self.focus]
-        if not self._settled.isActive() and self._key:
-            notes += NOTES
-        self._preview(notes)
+        """Have every key rendered, the one looked at first and then by distance from it.
 
-    def _ask_all(self) -> None:
-        if self._sound is not None:
-            focus = self.focus
-            self._preview([focus, *sorted(NOTES, key=lambda note: abs(note - focus))])
-
-    def _preview(self, notes: list[int]) -> None:
-        self._service.preview(self._sound, [n for n in dict.fromkeys(notes) if 0 <= n <= 127])
+        While the sound moves the service renders that one and the held ones alone.
+        """
+        focus = self.focus
+        notes = sorted({*NOTES, *self._beyond, focus}, key=lambda note: (abs(note - focus), note))
+        self._service.preview(self._sound, notes, urgent=(focus,))
 
     def _take(self, ready: NoteReady) -> None:
         if self._recorded is None and self._in_sampler:

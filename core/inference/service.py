@@ -1,10 +1,8 @@
 """The render service: one thread that owns the engine and always works on what matters most.
 
-Notes of the newest timbre are rendered: first keys that are held, a chord at once, then one by one
-keys played lately, visible ones and the rest. After each batch everything is looked at anew, so
-nothing queues up behind a pad that is being dragged. A held key that had another timbre gets a draft
-first, and the note itself once the pad has rested for a moment. Long work (an export) runs on the
-same thread and lets the held keys go first each time it reports progress.
+Notes of the newest sound are rendered in the order of :mod:`core.inference.schedule`. After each batch
+everything is looked at anew, so nothing queues up behind a pad that is being dragged. Long work (an
+export) runs on the same thread and lets the held keys go first each time it reports progress.
 
 No torch is imported here: the engine's loader does it, on the service's own thread.
 """
@@ -15,16 +13,18 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from cachetools import LRUCache
+
 from core.audio.files import AudioClip
 from core.errors import CoreError, RenderCancelled
 from core.inference.memory import return_freed_memory
-from core.inference.note_cache import NoteCache
+from core.inference.schedule import Batch, Schedule
 from core.instrument import Region
 from core.progress import Progress
 from core.sound import Sound, Timbre
@@ -32,12 +32,7 @@ from core.sound import Sound, Timbre
 if TYPE_CHECKING:
     from core.inference.engine import SynthesisEngine
 
-HELD_PER_BATCH = 4
-"""Most held keys rendered at once: a chord moves together."""
-SETTLED_S = 0.12
-"""A timbre asked for so long ago has come to rest: drafts give way to the notes themselves, seconds."""
-RECENT_KEPT = 12
-"""How many of the keys played last go before the visible ones."""
+
 REST_S = 10.0
 """Without work for so long, the service gives freed memory back, seconds."""
 CACHE_BYTES = 256 * 2**20
@@ -158,51 +153,6 @@ class Job(Generic[ResultT]):
                 self.future.set_result(result)
 
 
-class _Target:
-    """What is wanted now; guarded by the service's lock.
-
-    Args:
-        sound: What notes sound like.
-        notes: MIDI notes in the order wanted.
-    """
-
-    def __init__(self, sound: Sound, notes: Sequence[int]) -> None:
-        self.sound = sound
-        self.key = sound.key
-        self.wanted = tuple(notes)
-        self.pending = dict.fromkeys(notes)  # an ordered set of what is still to be delivered
-        self.drafted: set[int] = set()  # of those: what has been delivered as a draft
-        self.asked_s = time.monotonic()
-
-    def inherit(self, previous: _Target) -> None:
-        """Leave out what was delivered already where the sound is the same."""
-        if previous.key != self.key:
-            return
-        self.drafted, self.asked_s = previous.drafted, previous.asked_s
-        for note in previous.wanted:
-            if note not in previous.pending:
-                self.pending.pop(note, None)
-
-    def settles_in_s(self) -> float:
-        """How long drafts still stand for their notes, seconds; 0 or less if no longer."""
-        return self.asked_s + SETTLED_S - time.monotonic()
-
-    def due(self) -> list[int]:
-        """Pending notes that may be rendered now."""
-        if self.settles_in_s() <= 0.0:
-            return list(self.pending)
-        return [note for note in self.pending if note not in self.drafted]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class _Batch:
-    """What is rendered at once."""
-
-    target: _Target
-    notes: tuple[int, ...]
-    is_draft: bool
-
-
 class RenderService:
     """Renders on a thread of its own what is held, played lately, seen, wanted: in this order.
 
@@ -241,18 +191,12 @@ class RenderService:
         self._analyses: deque[Job[Any]] = deque()
         self._jobs: deque[Job[Any]] = deque()
         self._running: Job[Any] | None = None
-        self._target: _Target | None = None
-        self._held: tuple[int, ...] = ()
-        self._recent: list[int] = []
-        self._delivered: set[int] = set()  # notes that have a sound, of whatever timbre
-        self._visible = range(0)
+        self._schedule = Schedule(time.monotonic)
         self._refusal: CoreError | None = None  # why no more work is taken
 
         # The service's thread alone.
         self._sample_rate = 0
-        self._cache = NoteCache(cache_bytes)
-        self._turns = 0
-        self._last_turn: dict[int, int] = {}  # of each note: when it was rendered last
+        self._cache: LRUCache[tuple[str, int], Region] = LRUCache(cache_bytes, _bytes_of)
         self._status = ServiceStatus(state=ServiceState.LOADING)
 
     def start(self) -> None:
@@ -285,40 +229,39 @@ class RenderService:
         self._hand_over(job, self._analyses)
         return job.future
 
-    def preview(self, sound: Sound | None, notes: Sequence[int]) -> None:
+    def preview(
+        self,
+        sound: Sound | None,
+        notes: Sequence[int],
+        urgent: Collection[int] | None = None,
+    ) -> None:
         """Say what is wanted from now on; what was wanted before and is not yet done is dropped.
 
         Args:
             sound: What notes sound like; None wants nothing.
             notes: MIDI notes in the order wanted, where nothing else tells them apart.
+            urgent: Notes that, like held ones, do not wait for the sound to come to rest; None is
+                all of them.
 
         Raises:
             ParameterError: A note is out of range or named twice.
         """
-        target = None
         if sound is not None and notes:
             sound.request(notes)  # checks them
-            target = _Target(sound, notes)
         with self._changed:
-            if target is None:
-                self._delivered.clear()
-            elif self._target is not None:
-                target.inherit(self._target)
-            self._target = target
+            self._schedule.want(sound, notes, urgent)
             self._changed.notify()
 
     def set_held(self, notes: Iterable[int]) -> None:
         """The keys that are down now; wanted ones are rendered before everything else."""
-        held = tuple(dict.fromkeys(notes))
         with self._changed:
-            pressed = [note for note in held if note not in self._held]
-            self._recent = list(dict.fromkeys([*pressed, *self._recent]))[:RECENT_KEPT]
-            self._held = held
+            self._schedule.hold(notes)
+            self._changed.notify()
 
     def set_visible(self, low: int, high: int) -> None:
         """The keys on the screen, both ends included."""
         with self._changed:
-            self._visible = range(low, high + 1)
+            self._schedule.show(low, high)
 
     def submit(self, work: Work[ResultT], *, progress: Progress | None = None) -> Job[ResultT]:
         """Hand over long work, done in the order handed over.
@@ -347,7 +290,7 @@ class RenderService:
         """Take no more work, fail what waits and cancel what runs."""
         with self._changed:
             self._refusal = reason
-            self._target = None
+            self._schedule.want(None, ())
             waiting = [*self._analyses, *self._jobs]
             self._analyses.clear()
             self._jobs.clear()
@@ -380,9 +323,7 @@ class RenderService:
     def _wait_for_work(self) -> bool:
         """Sleep until there is something to do; False when the service closes."""
         with self._changed:
-            target = self._target
-            waits = target is not None and bool(target.pending)  # for the pad to rest
-            is_idle = not (waits or self._has_work())
+            is_idle = not self._has_work() and self._schedule.rests_in_s is None
         if is_idle:
             self._say(replace(self._status, state=ServiceState.IDLE, pending=0))
 
@@ -390,9 +331,9 @@ class RenderService:
             return self._has_work() or self._refusal is not None
 
         with self._changed:
-            target = self._target
-            if target is not None and target.pending and not is_called():
-                self._changed.wait_for(is_called, target.settles_in_s())
+            rests_in_s = self._schedule.rests_in_s
+            if rests_in_s is not None and not is_called():
+                self._changed.wait_for(is_called, max(0.0, rests_in_s))
                 return self._refusal is None
             if self._changed.wait_for(is_called, REST_S):
                 return self._refusal is None
@@ -402,8 +343,7 @@ class RenderService:
             return self._refusal is None
 
     def _has_work(self) -> bool:
-        target = self._target
-        return bool(self._analyses or self._jobs or (target is not None and target.due()))
+        return bool(self._analyses or self._jobs or self._schedule.due())
 
     def _analyze_next(self, engine: SynthesisEngine) -> None:
         with self._changed:
@@ -429,124 +369,90 @@ class RenderService:
     def _render_next(self, engine: SynthesisEngine, *, held_only: bool) -> None:
         """Deliver what is kept already, then render the batch that matters most."""
         self._deliver_kept()
-        batch = self._next_batch(held_only=held_only)
+        with self._changed:
+            batch = self._schedule.next_batch(held_only=held_only)
         if batch is not None:
             self._render(engine, batch)
 
     def _deliver_kept(self) -> None:
         with self._changed:
-            target = self._target
-            notes = [] if target is None else self._in_order(target)
-        if target is not None:
+            sound, notes = self._schedule.wanted, self._schedule.due()
+        if sound is not None:
             for note in notes:
-                region = self._cache.get(target.key, note)
+                region = self._cache.get((sound.key, note))
                 if region is not None:
-                    self._deliver(target, note, region)
+                    self._deliver(sound.key, note, region)
 
-    def _next_batch(self, *, held_only: bool) -> _Batch | None:
-        with self._changed:
-            target = self._target
-            in_order = [] if target is None else self._in_order(target)
-            held = [note for note in in_order if note in self._held]
-            if target is None or not (held if held_only else in_order):
-                return None
-            # Alone, a note nobody holds keeps a key or a pad that moves meanwhile waiting least.
-            notes = held or in_order[:1]
-            moved = self._delivered - target.drafted if held else set()
-            is_draft = notes[0] in moved
-            notes = [note for note in notes if (note in moved) == is_draft][:HELD_PER_BATCH]
-            self._turns += 1
-            self._last_turn.update(dict.fromkeys(notes, self._turns))
-            return _Batch(target=target, notes=tuple(notes), is_draft=is_draft)
-
-    def _in_order(self, target: _Target) -> list[int]:
-        """Its notes that are due, what matters most first; the lock is held."""
-        due = target.due()
-        # Of the held keys the one whose turn is longest ago: each note of a large chord moves.
-        held = sorted(self._held, key=lambda note: self._last_turn.get(note, 0))
-        visible = [note for note in due if note in self._visible]
-        ranked = dict.fromkeys([*held, *self._recent, *visible, *due])
-        return [note for note in ranked if note in due]
-
-    def _render(self, engine: SynthesisEngine, batch: _Batch) -> None:
-        target, notes = batch.target, batch.notes
+    def _render(self, engine: SynthesisEngine, batch: Batch) -> None:
         if self._running is None:
             self._say(replace(self._status, state=ServiceState.RENDERING))
         begun = time.perf_counter()
         try:
-            instrument = engine.render(target.sound.request(notes, is_draft=batch.is_draft))
+            request = batch.sound.request(batch.notes, is_draft=batch.is_draft)
+            instrument = engine.render(request)
         except Exception as error:  # noqa: BLE001 - reported for each note; the others go on
-            if len(notes) == 1:
-                self._fail(target, notes[0], error)
+            if len(batch.notes) == 1:
+                self._fail(batch, error)
             else:  # one of them may be at fault
-                for note in notes:
+                for note in batch.notes:
                     self._render(engine, replace(batch, notes=(note,)))
             return
         taken_s = time.perf_counter() - begun
         for region in instrument.regions:
             note = region.root_note
             alone = replace(region, low_key=note, high_key=note)
-            # What a pad in motion passes is not worth keeping.
-            if self._is_newest(target) and not batch.is_draft:
-                self._cache.put(target.key, note, alone)
-            self._deliver(target, note, alone, is_draft=batch.is_draft)
+            self._keep(batch, note, alone)
+            self._deliver(batch.key, note, alone, is_draft=batch.is_draft)
         with self._changed:
-            pending = 0 if self._target is None else len(self._target.pending)
+            pending = self._schedule.n_pending
         self._say(
             replace(
                 self._status,
                 pending=pending,
-                ms_per_note=1000.0 * taken_s / len(notes),
-                cached_bytes=self._cache.held_bytes,
+                ms_per_note=1000.0 * taken_s / len(batch.notes),
+                cached_bytes=round(self._cache.currsize),
             )
         )
 
-    def _is_newest(self, target: _Target) -> bool:
+    def _keep(self, batch: Batch, note: int, region: Region) -> None:
+        """Cache a note; what a pad in motion passes is not worth keeping."""
         with self._changed:
-            return self._target is not None and self._target.key == target.key
+            is_wanted = self._schedule.is_wanted(batch.key)
+        if is_wanted and not batch.is_draft and _bytes_of(region) <= self._cache.maxsize:
+            self._cache[batch.key, note] = region
 
-    def _deliver(
-        self, target: _Target, note: int, region: Region, *, is_draft: bool = False
-    ) -> None:
+    def _deliver(self, key: str, note: int, region: Region, *, is_draft: bool = False) -> None:
         """Hand a note out, unless nobody waits for it any more."""
-        if self._take_off(target, note, is_draft=is_draft):
+        with self._changed:
+            is_awaited = self._schedule.deliver(key, note, is_draft=is_draft)
+        if is_awaited:
             ready = NoteReady(
-                sound_key=target.key, note=note, region=region, sample_rate=self._sample_rate,
+                sound_key=key,
+                note=note,
+                region=region,
+                sample_rate=self._sample_rate,
                 is_draft=is_draft,
-            )  # fmt: skip
+            )
             _call(self._on_note, ready)
 
-    def _fail(self, target: _Target, note: int, error: Exception) -> None:
+    def _fail(self, batch: Batch, error: Exception) -> None:
+        (note,) = batch.notes
         reason = _as_core_error(f"Note {note} could not be rendered", error)
-        if self._take_off(target, note) and self._on_failure is not None:
-            failed = NoteFailed(sound_key=target.key, note=note, message=str(reason))
-            _call(self._on_failure, failed)
-
-    def _take_off(self, target: _Target, note: int, *, is_draft: bool = False) -> bool:
-        """Take a note off the list, or note its draft; False where it is not to be delivered."""
         with self._changed:
-            newest = self._target
-            if newest is None:
-                return False
-            is_newest = newest.key == target.key
-            if not (note in newest.pending if is_newest else self._waits_for_any(newest, note)):
-                return False
-            self._delivered.add(note)
-            if is_newest and is_draft:
-                newest.drafted.add(note)
-            elif is_newest:
-                del newest.pending[note]
-            return True
-
-    def _waits_for_any(self, newest: _Target, note: int) -> bool:
-        """Whether a note is played and takes what there is, of settings gone by too."""
-        return note in self._held and note in newest.wanted
+            is_awaited = self._schedule.deliver(batch.key, note)
+        if is_awaited and self._on_failure is not None:
+            failed = NoteFailed(sound_key=batch.key, note=note, message=str(reason))
+            _call(self._on_failure, failed)
 
     def _say(self, status: ServiceStatus) -> None:
         changed = status != self._status
         self._status = status
         if changed and self._on_status is not None:
             _call(self._on_status, status)
+
+
+def _bytes_of(region: Region) -> int:
+    return region.samples.nbytes
 
 
 def _call(callback: Callable[[ValueT], None], value: ValueT) -> None:

@@ -19,7 +19,6 @@ from core.audio.files import AudioClip
 from core.errors import AudioFileError, CheckpointError, ParameterError, RenderCancelled
 from core.inference import service as service_module
 from core.inference.service import (
-    HELD_PER_BATCH,
     NoteFailed,
     NoteReady,
     RenderService,
@@ -140,8 +139,7 @@ class Studio:
         """Wait until everything handed over so far is done."""
         is_done = False
         while not is_done:
-            target = self.service._target
-            is_done = target is None or not target.pending
+            is_done = not self.service._schedule.n_pending
             self.service.submit(lambda engine, progress, cancelled: None).future.result(WAIT_S)
 
     def delivered(self) -> list[tuple[str, int]]:
@@ -174,20 +172,7 @@ def studio() -> Iterator[Studio]:
     assert not made.service._thread.is_alive()
 
 
-# Settings
-
-
 # Order
-
-
-def test_held_keys_come_first_then_recent_then_visible_then_the_rest(studio: Studio) -> None:
-    service = studio.service
-    service.set_held([50])
-    service.set_held([70, 71])  # 50 was played lately
-    service.set_visible(60, 62)
-    service.preview(WARM, [40, 60, 41, 61, 50, 62, 70, 71])
-    studio.play()
-    assert studio.engine.order == [70, 71, 50, 60, 61, 62, 40, 41]
 
 
 def test_held_keys_are_rendered_together_and_others_alone(studio: Studio) -> None:
@@ -212,30 +197,6 @@ def test_a_key_pressed_meanwhile_is_next(studio: Studio) -> None:
         studio.service.set_held([77])
     studio.rest()
     assert studio.engine.order[:2] == [40, 77]
-
-
-def test_a_held_key_nobody_wants_is_not_rendered(studio: Studio) -> None:
-    studio.service.set_held([30])
-    studio.service.preview(WARM, [60])
-    studio.play()
-    assert studio.engine.order == [60]
-
-
-def test_every_note_of_a_large_chord_moves_with_a_pad_that_never_rests(studio: Studio) -> None:
-    chord = list(range(60, 60 + 2 * HELD_PER_BATCH - 1))
-    weights = iter([0.1, 0.2, 0.3, 0.4])
-
-    def move(notes: Sequence[int]) -> None:
-        weight = next(weights, None)
-        if weight is not None:
-            studio.service.preview(settings_of("warm", weight), chord)
-
-    studio.engine.before_batch = move
-    studio.service.set_held(chord)
-    studio.service.preview(WARM, chord)
-    studio.play()
-    assert sorted(studio.engine.order[: len(chord)]) == chord
-    assert len({note.note for note in list(studio.notes.queue)[: len(chord)]}) == len(chord)
 
 
 # The newest wins
@@ -456,11 +417,6 @@ def test_an_engine_that_cannot_be_loaded_is_said_to_all_who_wait(
 def test_what_cannot_be_rendered_is_refused_at_once(studio: Studio, notes: list[int]) -> None:
     with pytest.raises(ParameterError):
         studio.service.preview(WARM, notes)
-
-
-def test_settings_out_of_range_cannot_be_made() -> None:
-    with pytest.raises(ParameterError, match="Velocity 0"):
-        replace(WARM.settings, velocity=0)
 
 
 # Analysis and long work
