@@ -1,4 +1,4 @@
-"""The paper's one formula, as training and its measures use it: x_init → h_init → what H predicts.
+"""The paper's one formula (core/inference/refining.py) with the networks that training holds.
 
 Paper: HyperGANStrument (arXiv 2401.04558, section 3.2): x_init = G(0, p, h), h_init = f(x_init),
 Δ = H(h, h_init).
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from core.generator import Generator
 from core.hypernetwork import Hypernetwork, Refinement
-from core.inference.miss import miss_code
+from core.inference import refining
 from training.data.dataset import NoteBatch
 from training.stage import plain_module
 
@@ -33,13 +33,14 @@ def refine(
     """
     plain = plain_module(hypernetwork)
     assert isinstance(plain, Hypernetwork)
-    with torch.no_grad():
-        z = torch.zeros(len(h), generator.config.z_dim, device=h.device)
-        initial = generator(z, source.midi_pitch, source.velocity, h)
-        mels = source.mel[:, None], initial
-        read = mels if plain.config.reads_mels else (h, features(initial))
-        miss = None
-        if plain.config.miss_dim:
-            miss = miss_code(source.mel, initial[:, 0], source.midi_pitch, generator.mel)
-    refinement: Refinement = hypernetwork(*read, miss)
-    return refinement
+    z = torch.zeros(len(h), generator.config.z_dim, device=h.device)
+    return refining.refine(
+        source.mel,
+        source.midi_pitch,
+        h,
+        draw=lambda: generator(z, source.midi_pitch, source.velocity, h)[:, 0],
+        features=lambda mels: features(mels[:, None]),
+        predict=hypernetwork,
+        config=plain.config,
+        mel=generator.mel,
+    )

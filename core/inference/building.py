@@ -3,10 +3,7 @@
 The engine renders single notes; here they become an instrument: keys and velocities shared out,
 loops found, layers ordered, all levels set together.
 
-Levels: samplers turn velocity into gain themselves (40·log10(v/127) dB), so layers carry timbre
-and not loudness: each is brought to the level of the loudest, less :data:`LAYER_STEP_DB` for every
-layer above it. Softer is so always quieter, whatever the player does with velocity, and no border
-between layers is a jump. Alternatives of a round robin and points of a pad have the same level.
+Levels are set in core/inference/leveling.py.
 
 Torch is imported by the engine given, never here.
 
@@ -15,46 +12,33 @@ Shape legend: C channels, T samples, K notes.
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 import scipy.fft
-from numpy.typing import NDArray
 from scipy.signal import butter, sosfilt
 
-from core.audio.loop import STEEPEST_DB_S, LoopedNote, find_loop, find_sustain
-from core.audio.loudness import momentary_loudness_db
+from core.audio.loop import STEEPEST_DB_S, find_loop, find_sustain
 from core.audio.pitch import midi_to_hz
-from core.audio.signal import fade, resample
+from core.audio.signal import fade
 from core.errors import ParameterError
+from core.inference.leveling import FinishedNote, Samples, Sketch, leveled, measured
 from core.instrument import (
     Instrument,
-    Loop,
     PadInstrument,
-    Region,
 )
 from core.pad import weights_at
 from core.plan import InstrumentPlan, PadGrid
 from core.progress import Progress, stop_if
 from core.sound import RenderRequest, RenderSettings, Sound, Timbre, TimbreMix
 
-Samples = NDArray[np.float32]
-
-LAYER_STEP_DB = 0.5
-"""Each layer is this much quieter than the next louder one."""
 ALTERNATIVE_VARIATION = 0.3
 """Least scale of z for the second and further alternatives of a round robin."""
-TRUE_PEAK_DBFS = -1.0
-"""No note passes this between samples either."""
-NEIGHBOUR_STEP_DB = 0.5
-"""Most by which two neighbouring notes differ in level, where the peak of one forbids more."""
 
 _LENIENT_DB_S = 3 * STEEPEST_DB_S  # for single notes of a sound that sustains on the whole
-_OVERSAMPLING = 4  # at which true peaks are read (BS.1770-4, annex 2)
 _DARKENING = 2.0  # corner of the low-pass that makes a softer layer, in spectral centroids
 
 
@@ -105,7 +89,7 @@ def build_instrument(
     """
     work = _Work(plan.n_regions, progress, cancel)
     sketch = _sketch(engine, sound, plan, work)
-    (instrument,) = _levelled([sketch], plan, engine.sample_rate)
+    (instrument,) = leveled([sketch], plan, engine.sample_rate)
     return replace(instrument, name=name or instrument.name)
 
 
@@ -155,7 +139,7 @@ def build_pad(
         name=name or "-".join(timbre.name for timbre in sound.mix.timbres),
         columns=grid.columns,
         rows=grid.rows,
-        points=tuple(_levelled(sketches, plan, engine.sample_rate)),
+        points=tuple(leveled(sketches, plan, engine.sample_rate)),
     )
 
 
@@ -192,31 +176,7 @@ class _Work:
         stop_if(self._cancel, "Rendering was cancelled; no note was kept.")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class _Note:
-    """A finished note but for its level."""
-
-    samples: Samples  # [C, T]
-    loop: Loop | None
-    loudness_db: float  # LUFS
-    peak_db: float  # true peak, dBFS
-
-    @property
-    def loudest_db(self) -> float:
-        """Loudness that it has with its peak at the limit."""
-        return self.loudness_db - self.peak_db + TRUE_PEAK_DBFS
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class _Sketch:
-    """All notes of an instrument before they are levelled together."""
-
-    name: str
-    takes: dict[tuple[int, int], list[_Note]]  # by layer (0 is the softest) and alternative
-    facts: dict[str, str]  # provenance
-
-
-def _sketch(engine: Renderer, sound: Sound, plan: InstrumentPlan, work: _Work) -> _Sketch:
+def _sketch(engine: Renderer, sound: Sound, plan: InstrumentPlan, work: _Work) -> Sketch:
     """Render and finish every layer and alternative of one instrument."""
     rate = engine.sample_rate
     velocities = plan.options.rendered_velocities(sound.settings.velocity)
@@ -238,7 +198,7 @@ def _sketch(engine: Renderer, sound: Sound, plan: InstrumentPlan, work: _Work) -
             rendered[layer, turn] = notes
     assert first is not None
     steepest_db_s, why_not = _sustains(rendered[plan.options.velocity_layers - 1, 0], plan, rate)
-    takes: dict[tuple[int, int], list[_Note]] = {}
+    takes: dict[tuple[int, int], list[FinishedNote]] = {}
     for take, notes in rendered.items():
         takes[take] = []
         for note, samples in zip(plan.notes, notes, strict=True):
@@ -247,7 +207,7 @@ def _sketch(engine: Renderer, sound: Sound, plan: InstrumentPlan, work: _Work) -
     facts = {**first.provenance, **_facts(sound.settings, plan, velocities, n_darkened)}
     n_looped = sum(note.loop is not None for notes in takes.values() for note in notes)
     facts["loops"] = why_not or f"{n_looped} of {plan.n_regions} notes"
-    return _Sketch(name=first.name, takes=takes, facts=facts)
+    return Sketch(name=first.name, takes=takes, facts=facts)
 
 
 def _alternative(settings: RenderSettings, turn: int) -> RenderSettings:
@@ -336,7 +296,7 @@ def _sustains(
 
 def _finish(
     samples: Samples, note: int, steepest_db_s: float | None, plan: InstrumentPlan, sample_rate: int
-) -> _Note:
+) -> FinishedNote:
     """Loop a note or fade it out, and measure it."""
     looped = None
     if steepest_db_s is not None:
@@ -346,91 +306,7 @@ def _finish(
         finished = fade(samples, fade_out=length)
     else:
         finished = looped.samples
-    true_peak = float(np.max(np.abs(resample(finished, sample_rate, _OVERSAMPLING * sample_rate))))
-    return _Note(
-        samples=finished,
-        loop=None if looped is None else looped.loop,
-        loudness_db=momentary_loudness_db(_held(finished, looped, sample_rate), sample_rate),
-        peak_db=20.0 * float(np.log10(max(true_peak, 1e-9))),
-    )
-
-
-def _held(samples: Samples, looped: LoopedNote | None, sample_rate: int) -> Samples:
-    """What is heard while a key stays down: without the tail, and with a second of the loop."""
-    if looped is None:
-        return samples
-    turn = samples[:, looped.loop.start : looped.loop.end]
-    turns = math.ceil(sample_rate / looped.loop.length)
-    return np.concatenate([samples[:, : looped.loop.end], *[turn] * turns], axis=1)
-
-
-def _levelled(
-    sketches: Sequence[_Sketch], plan: InstrumentPlan, sample_rate: int
-) -> list[Instrument]:
-    """Instruments of one loudness, key by key."""
-    top = plan.options.velocity_layers - 1
-    loudest_db = np.min(
-        [
-            [note.loudest_db + LAYER_STEP_DB * (top - layer) for note in notes]
-            for sketch in sketches
-            for (layer, _), notes in sketch.takes.items()
-        ],
-        axis=0,
-    )
-    levels_db = _even(loudest_db, np.argsort(plan.notes), plan.options.loudness_lufs)
-    level = f"{levels_db.min():.1f} to {levels_db.max():.1f} LUFS, true peak below {TRUE_PEAK_DBFS:g} dBFS"
-    return [
-        Instrument(
-            name=sketch.name,
-            sample_rate=sample_rate,
-            regions=_regions(sketch, plan, levels_db),
-            envelope=plan.envelope,
-            provenance={**sketch.facts, "loudness": level},
-        )
-        for sketch in sketches
-    ]
-
-
-def _even(
-    loudest_db: NDArray[np.float64], order: NDArray[np.int64], wanted_db: float | None
-) -> NDArray[np.float64]:
-    """Levels of notes, LUFS, [K]: as wanted where peaks allow it, without steps between neighbours.
-
-    Args:
-        loudest_db: Loudness of each note with its peak at the limit, [K].
-        order: Indices of the notes from low to high, [K].
-        wanted_db: Loudness wanted; None is what half of the notes can have.
-    """
-    wanted = float(np.median(loudest_db)) if wanted_db is None else wanted_db
-    distance = np.abs(np.subtract.outer(np.argsort(order), np.argsort(order)))  # [K, K] neighbours
-    reachable = np.min(loudest_db + NEIGHBOUR_STEP_DB * distance, axis=1)
-    levels: NDArray[np.float64] = np.minimum(reachable, wanted)
-    return levels
-
-
-def _regions(
-    sketch: _Sketch, plan: InstrumentPlan, levels_db: NDArray[np.float64]
-) -> tuple[Region, ...]:
-    regions = []
-    for layer, (low_velocity, high_velocity) in enumerate(plan.options.velocity_ranges):
-        below_db = LAYER_STEP_DB * (plan.options.velocity_layers - 1 - layer)
-        for turn in range(plan.options.round_robins):
-            rows = zip(plan.notes, plan.zones, sketch.takes[layer, turn], levels_db, strict=True)
-            for root_note, (low_key, high_key), note, level_db in rows:
-                gain = 10.0 ** ((level_db - below_db - note.loudness_db) / 20.0)
-                regions.append(
-                    Region(
-                        root_note=root_note,
-                        low_key=low_key,
-                        high_key=high_key,
-                        low_velocity=low_velocity,
-                        high_velocity=high_velocity,
-                        round_robin=turn + 1,
-                        samples=note.samples * np.float32(gain),
-                        loop=note.loop,
-                    )
-                )
-    return tuple(regions)
+    return measured(finished, None if looped is None else looped.loop, sample_rate)
 
 
 def _audible(timbres: Sequence[Timbre], weights: Sequence[float]) -> TimbreMix:

@@ -408,6 +408,7 @@ class RenderService:
         self._say(
             replace(
                 self._status,
+                device_name=engine.device_name,  # the CPU, once a GPU's memory has run out
                 pending=pending,
                 ms_per_note=1000.0 * taken_s / len(batch.notes),
                 cached_bytes=round(self._cache.currsize),

@@ -118,7 +118,7 @@ def test_the_recording_itself_sounds_before_any_note_is_rendered(
 ) -> None:
     program = Program(qtbot, tmp_path)
     program.start()
-    program.studio.service.preview = lambda *_: None  # type: ignore[method-assign]
+    program.studio.service.preview = lambda *_, **__: None  # type: ignore[method-assign]
     program.drop(write_tone(tmp_path / "a.wav", 57.3))
     program.studio.keys.press(_mouse(), 60, 100)
     assert pitch_hz(program.listen(), 48_000) == pytest.approx(midi_to_hz(60), rel=2e-3)

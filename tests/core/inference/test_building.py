@@ -15,13 +15,9 @@ from core.audio.files import AudioClip
 from core.audio.loudness import momentary_loudness_db
 from core.audio.pitch import midi_to_hz
 from core.errors import ParameterError, RenderCancelled
-from core.inference.building import (
-    ALTERNATIVE_VARIATION,
-    LAYER_STEP_DB,
-    build_instrument,
-    build_pad,
-)
+from core.inference.building import ALTERNATIVE_VARIATION, build_instrument, build_pad
 from core.inference.engine import SynthesisEngine
+from core.inference.leveling import LAYER_STEP_DB
 from core.instrument import Envelope, Instrument, Region, tile_zones
 from core.plan import InstrumentOptions, InstrumentPlan, PadGrid
 from core.sound import RenderRequest, RenderSettings, Sound, Timbre, TimbreMix

@@ -16,14 +16,11 @@ from core.audio.files import AudioClip
 from core.audio.loudness import HEADROOM_DB, momentary_loudness_db
 from core.device import resolve_device
 from core.errors import DeviceError, ParameterError, RenderCancelled
-from core.inference.engine import (
-    NOTES_PER_BATCH,
-    PEAK,
-    SynthesisEngine,
-    sum_weighted,
-)
+from core.inference.engine import NOTES_PER_BATCH, SynthesisEngine
 from core.inference.folded_generator import FoldedGenerator
 from core.inference.model import Model, load_model
+from core.inference.refining import sum_weighted
+from core.inference.rendering import PEAK
 from core.instrument import Instrument
 from core.sound import RenderRequest, RenderSettings, Sound, Timbre, TimbreMix
 from tests.core.requests import with_settings
@@ -245,7 +242,7 @@ def test_without_variation_the_seed_reaches_the_noise_only(studio: Studio) -> No
     for variation in (0.0, 1.0):
         request = with_settings(request_of(studio.pad), variation=variation)
         studio.engine.render(request)  # the refined mix is now cached
-        with Spy(studio.engine._generator, "draw") as spy:
+        with Spy(studio.engine._networks.generator, "draw") as spy:
             for seed in (1, 2):
                 studio.engine.render(with_settings(request, seed=seed))
         drawn[variation] = spy.outputs
@@ -345,7 +342,7 @@ def test_a_mix_is_neither_of_its_sounds(studio: Studio) -> None:
 def test_notes_of_a_batch_equal_notes_alone(
     fresh: Studio, in_bfloat16: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.inference.engine.cpu_has_fast_bfloat16", lambda: in_bfloat16)
+    monkeypatch.setattr("core.inference.networks.cpu_has_fast_bfloat16", lambda: in_bfloat16)
     fresh.engine._place(torch.device("cpu"))
     notes = tuple(range(50, 50 + NOTES_PER_BATCH + 2))
     together = sounds_of(fresh.engine.render(request_of(fresh.pluck, *notes)))
@@ -397,7 +394,7 @@ def test_progress_counts_every_batch(studio: Studio) -> None:
 def test_cancelling_before_the_start_renders_nothing(studio: Studio) -> None:
     cancel = threading.Event()
     cancel.set()
-    with Spy(studio.engine._vocoder, "render") as spy, pytest.raises(RenderCancelled):
+    with Spy(studio.engine._networks.vocoder, "render") as spy, pytest.raises(RenderCancelled):
         studio.engine.render(request_of(studio.hiss), cancel=cancel)
     assert spy.calls == 0
 
@@ -406,7 +403,7 @@ def test_cancelling_between_batches_stops_there(studio: Studio) -> None:
     cancel = threading.Event()
     notes = tuple(range(40, 40 + 3 * NOTES_PER_BATCH))
     with (
-        Spy(studio.engine._vocoder, "render") as spy,
+        Spy(studio.engine._networks.vocoder, "render") as spy,
         pytest.raises(RenderCancelled, match="cancelled"),
     ):
         studio.engine.render(
@@ -444,8 +441,10 @@ def test_a_mix_is_refined_once_for_many_notes(fresh: Studio) -> None:
 
 
 def test_a_mix_has_the_weighted_offsets_of_its_sounds(studio: Studio) -> None:
-    mixed = studio.engine._refine(mix_of((studio.pluck, 3.0), (studio.pad, 1.0)), 1.0)
-    pluck, pad = (studio.engine._refine_timbre(t, 1.0) for t in (studio.pluck, studio.pad))
+    mixed = studio.engine._refiner.refined(mix_of((studio.pluck, 3.0), (studio.pad, 1.0)), 1.0)
+    pluck, pad = (
+        studio.engine._refiner.refined(mix_of((t, 1.0)), 1.0) for t in (studio.pluck, studio.pad)
+    )
     for offsets, ours, theirs in zip(
         mixed.weight_offsets, pluck.weight_offsets, pad.weight_offsets, strict=True
     ):
@@ -456,7 +455,8 @@ def test_a_mix_has_the_weighted_offsets_of_its_sounds(studio: Studio) -> None:
 def test_the_cache_forgets_the_mix_not_used_for_longest(
     fresh: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fresh.engine._kept, "limit", 2)
+    monkeypatch.setattr("core.inference.refining.REFINED_KEPT", 2)
+    fresh.engine._place(torch.device("cpu"))
     pluck, pad, hiss = (request_of(t) for t in (fresh.pluck, fresh.pad, fresh.hiss))
     for request in (pluck, pad, pluck, hiss):
         fresh.engine.render(request)
@@ -475,8 +475,8 @@ def small_gpu(fresh: Studio, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Pretends that the engine computes on a device; returns the messages it gives."""
     messages: list[str] = []
     monkeypatch.setattr(fresh.engine, "_say", messages.append)
-    monkeypatch.setattr(fresh.engine, "_device", torch.device("meta"))
-    monkeypatch.setattr(fresh.engine, "_autocast_dtype", None)
+    monkeypatch.setattr(fresh.engine._networks, "device", torch.device("meta"))
+    monkeypatch.setattr(fresh.engine._networks, "_autocast_dtype", None)
     return messages
 
 

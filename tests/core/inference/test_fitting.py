@@ -57,12 +57,10 @@ def render(engine: SynthesisEngine, mix: TimbreMix, refinement: float = 1.0) -> 
 
 
 def distance(engine: SynthesisEngine, mix: TimbreMix, target: Timbre) -> float:
-    request = RenderRequest(
-        sound=Sound(mix=mix, settings=RenderSettings(original_range=0.0, carry_over=0.0)),
-        notes=(57,),
-    )
+    sound = Sound(mix=mix, settings=RenderSettings(original_range=0.0, carry_over=0.0))
     with torch.inference_mode():
-        drawn = engine._mels(request.sound, (round(target.root_pitch),))[0].numpy()
+        renderer, note = engine._renderer, round(target.root_pitch)
+        drawn = renderer.mels(sound, [renderer.recipe(sound, note)])[0].numpy()
     return float(np.sqrt(np.mean((drawn - target.mel) ** 2)))
 
 
@@ -120,7 +118,7 @@ def test_what_was_fitted_is_mixed_by_weight(engine: SynthesisEngine, tone: Timbr
     for first, second in ((fitted, tone), (tone, tone)):
         mix = TimbreMix(timbres=(first, second), weights=(1.0, 3.0))
         with torch.inference_mode():
-            sums.append(engine._refine(mix, 1.0).weight_offsets)
+            sums.append(engine._refiner.refined(mix, 1.0).weight_offsets)
     for one, other, change in zip(*sums, fitted.fitted, strict=True):
         difference = (one - other)[0].float().numpy()
         np.testing.assert_allclose(difference, 0.25 * change, atol=0.01)

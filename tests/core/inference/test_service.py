@@ -561,6 +561,20 @@ def test_the_status_tells_what_is_going_on(studio: Studio) -> None:
 # Serial equals concurrent
 
 
+def test_the_status_names_the_device_that_the_engine_fell_back_to(studio: Studio) -> None:
+    studio.engine.device_name = "cuda"
+
+    def fall_back(notes: Sequence[int]) -> None:
+        studio.engine.device_name = "cpu"
+
+    studio.engine.before_batch = fall_back
+    studio.service.preview(WARM, [60])
+    studio.play()
+    names = [status.device_name for status in studio.statuses if status.device_name]
+    assert names[0] == "cuda"
+    assert names[-1] == "cpu"
+
+
 def test_many_threads_at_once_get_what_one_engine_renders_alone(studio: Studio) -> None:
     chosen = [settings_of("warm", weight) for weight in (0.2, 0.4, 0.6)]
     by_key = {settings.key: settings for settings in chosen}

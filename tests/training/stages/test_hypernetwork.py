@@ -71,12 +71,11 @@ def test_composition_in_training_is_the_engines(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).normal(size=(1, MEL.n_samples)).astype(np.float32)
     clip = AudioClip(samples=noise / np.abs(noise).max(), sample_rate=44100, name="noise")
     timbre = engine.analyze(clip, root=60.0)
-    request = RenderRequest(
-        sound=Sound(mix=TimbreMix(timbres=(timbre,), weights=(1.0,))), notes=(67,)
-    )
+    sound = Sound(mix=TimbreMix(timbres=(timbre,), weights=(1.0,)))
     with torch.inference_mode():
-        theirs = engine._mels(request.sound, (67,))[0]
-        refined = engine._refine(request.sound.mix, request.sound.settings.refinement)
+        renderer = engine._renderer
+        theirs = renderer.mels(sound, [renderer.recipe(sound, 67)])[0]
+        refined = engine._refiner.refined(sound.mix, sound.settings.refinement)
     notes = NoteBatch(
         mel=torch.from_numpy(timbre.mel)[None].repeat(2, 1, 1),
         midi_pitch=torch.tensor([60.0, 67.0]), velocity=torch.full([2], 100.0),
