@@ -96,3 +96,11 @@ def test_low_tones_count_less_and_high_tones_more() -> None:
 @pytest.mark.parametrize("length", [1, 100, 50000])
 def test_silence_has_a_floor(length: int) -> None:
     assert momentary_loudness_db(np.zeros((1, length), np.float32), RATE) == SILENCE_DB
+
+
+@given(st.integers(0, round(0.6 * RATE)))
+def test_a_burst_is_as_loud_wherever_it_lies(start: int) -> None:
+    # A block must begin within a millisecond of it: with a hop of 100 ms up to 0.6 dB are lost.
+    note = np.zeros((1, round(1.2 * RATE)), np.float32)
+    note[0, start : start + round(BLOCK_S * RATE)] = sine(997.0, BLOCK_S, RATE)
+    assert momentary_loudness_db(note, RATE) == pytest.approx(-3.01, abs=0.1)
