@@ -57,7 +57,7 @@ SAMPLES_FOLDER = Path(__file__).resolve().parents[1] / "resources" / "samples"
 APPLICATION_NAME = "HyperGANStrument"
 LOG_BYTES = 1 << 20
 CACHE_BYTES = 48 << 20
-"""Of rendered notes: one timbre of 88 notes. The sampler holds the present one besides."""
+"""Size of the cache of rendered notes: one timbre of 88 notes. The sampler holds the present one besides."""
 HANDOVER_S = 0.001
 """After which a thread of Python lets the window go on."""
 PAINTED_MS = 30
@@ -75,7 +75,7 @@ class Application(QObject):
     *Thread:* GUI.
 
     Args:
-        settings: Of the program.
+        settings: Settings of the program.
         load_engine: Makes the engine, on the render service's thread.
         audio: Where sound goes; None for the system's devices.
         midi: Where MIDI comes from; None for the system's ports.

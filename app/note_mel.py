@@ -18,7 +18,7 @@ class NoteMel:
     """The spectrogram of a note, at the reference loudness as every source's is.
 
     Args:
-        sample_rate: Of the notes, Hz.
+        sample_rate: Rate of the notes, Hz.
     """
 
     def __init__(self, sample_rate: int) -> None:

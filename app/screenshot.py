@@ -28,7 +28,7 @@ class Screenshot(QObject):
         studio: Knows what is still to come.
         window: What is pictured.
         path: Where the picture goes; its ending names the format.
-        size: Of the window, device-independent pixels.
+        size: Size of the window, device-independent pixels.
     """
 
     def __init__(

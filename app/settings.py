@@ -37,7 +37,7 @@ class AppSettings:
     audio_device: str | None = None
     """Name of the output; None is the system's default."""
     sample_rate: int | None = None
-    """Of the output, Hz, 8000–192000; None is the device's own."""
+    """Sample rate of the output, Hz, 8000–192000; None is the device's own."""
     block_size: int = 256
     """Frames per audio callback, 16–8192."""
     midi_inputs: tuple[str, ...] | None = None

@@ -57,17 +57,17 @@ class Theme:
     window: str
     """Behind everything."""
     surface: str
-    """Of panels and of what is drawn on."""
+    """Colour of panels and of what is drawn on."""
     raised: str
-    """Of buttons and tracks."""
+    """Colour of buttons and tracks."""
     line: str
     """Borders, grids, handles of scroll bars."""
     text: str
     """At least 4.5 : 1 on window, surface and raised."""
     dim_text: str
-    """Of units and hints; at least 4.5 : 1 on window and surface."""
+    """Colour of units and hints; at least 4.5 : 1 on window and surface."""
     disabled_text: str
-    """Of what cannot be used now."""
+    """Colour of what cannot be used now."""
     accent: str
     """The one colour that says: this is active."""
     accent_text: str

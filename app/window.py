@@ -97,7 +97,7 @@ class MainWindow(QMainWindow):
 
     Args:
         studio: Everything behind the window.
-        settings: Of the program.
+        settings: Settings of the program.
     """
 
     settings_changed = Signal(object)

@@ -167,7 +167,7 @@ class Hypernetwork(nn.Module):
 
         Args:
             source: Features h of the sound wanted, [T, H]; its mel [T, 1, M, F] where H reads mels.
-            initial: The same of the first, unrefined rendering.
+            initial: Features, or the mel, of the first, unrefined rendering.
             miss: Code of what that rendering missed, [T, miss_dim]; None where H reads none.
 
         Returns:

@@ -163,7 +163,7 @@ class Instrument:
     regions: tuple[Region, ...]
     """In the order they were asked for."""
     envelope: Envelope = field(default_factory=Envelope)
-    """Of all regions; their own attack and decay are in the samples."""
+    """Envelope of all regions; their own attack and decay are in the samples."""
     provenance: Mapping[str, str] = field(default_factory=dict)
     """Where it comes from (model, seed, sources, licence …); exporters write it into the files."""
 

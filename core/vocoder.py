@@ -1,6 +1,6 @@
 """Vocoder: a log-mel and its known pitch to a waveform, in tune by construction.
 
-Ours (DESIGN decision; kin to DDSP, arXiv 2001.04643, and to the neural source-filter model,
+Ours (kin to DDSP, arXiv 2001.04643, and to the neural source-filter model,
 arXiv 1810.11946, with the per-frame spectral head of Vocos, arXiv 2306.00814): a band-limited pulse
 train at exactly f0 and white noise are each shaped per STFT frame by predicted filters (complex for
 the harmonic source, real for the noise) and summed; an inverse STFT gives the waveform. No network

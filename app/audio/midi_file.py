@@ -36,7 +36,7 @@ def read_midi_file(path: Path) -> tuple[TimedEvent, ...]:
     """Read a Standard MIDI File; all tracks and channels together, drums left out.
 
     Args:
-        path: Of format 0 or 1.
+        path: A MIDI file of format 0 or 1.
 
     Returns:
         Events in order of time; those of one moment in the file's order.
@@ -82,7 +82,7 @@ def scale(velocity: int) -> tuple[TimedEvent, ...]:
     """C major from C4 to C5, each note let go before the next.
 
     Args:
-        velocity: Of all notes, 1–127.
+        velocity: Velocity of all notes, 1–127.
     """
     events = []
     for step, semitones in enumerate(_SCALE):

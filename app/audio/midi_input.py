@@ -41,7 +41,7 @@ class MidiState:
     ports: tuple[str, ...] = ()
     """All ports there are."""
     open_ports: tuple[str, ...] = ()
-    """Those that are heard."""
+    """Labels of the ports that are heard."""
 
 
 class OpenPort(Protocol):
@@ -96,7 +96,7 @@ class MidiInput:
         """Hear only some ports from now on.
 
         Args:
-            labels: Of the ports (``port_label``), whether they are there yet or not; None hears
+            labels: Labels of the ports (``port_label``), whether they are there yet or not; None hears
                 every port.
         """
         self._chosen = None if labels is None else frozenset(labels)

@@ -240,7 +240,7 @@ def find_device(devices: Sequence[OutputDevice], wanted: str | None) -> OutputDe
     """The device a person means.
 
     Args:
-        devices: Of the last scan.
+        devices: Devices found by the last scan.
         wanted: A label, a name, or part of one in any case; None for the system's default.
 
     Returns:

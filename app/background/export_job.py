@@ -149,7 +149,7 @@ def estimate_bytes(order: Production, length_s: float, sample_rate: int = 44100)
 
     Args:
         order: What is exported.
-        length_s: Of a note.
+        length_s: Length of a note, seconds.
         sample_rate: Hz.
     """
     sharing = {"wav", "sfz", "decentsampler"}  # write the same files

@@ -20,7 +20,7 @@ class Entry:
     """How an instrument ended."""
 
     digest: str
-    """Of its sources, the recipe and the weights: equal digests give equal instruments."""
+    """SHA-256 over its sources, the recipe and the weights: equal digests give equal instruments."""
     files: tuple[str, ...] = ()
     """Written, relative to the destination; none where it failed."""
     error: str | None = None

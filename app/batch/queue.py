@@ -101,7 +101,7 @@ def dask_cluster(address: str) -> ExecutorSource:
     They must have this program, and see sources and destination under the same paths.
 
     Args:
-        address: Of the scheduler, e.g. ``tcp://host:8786``.
+        address: Address of the scheduler, e.g. ``tcp://host:8786``.
 
     Raises:
         ParameterError: The package is missing; or, when opened, nobody answers there.

@@ -26,7 +26,7 @@ class WindowArguments:
     screenshot: Path | None
     """Where a picture of the window goes; the program ends then."""
     size: tuple[int, int]
-    """Of the picture, device-independent pixels."""
+    """Size of the picture, device-independent pixels."""
     theme: str | None
     """``dark`` or ``light`` for this start; None as the settings say."""
 

@@ -44,7 +44,7 @@ PAD_TIP = (
     "Points of the pad that can be morphed in the sampler; 1 × 1 is the sound under the cursor"
 )
 USUAL_NOTE_MS = 60.0
-"""Of rendering a note, before one was rendered here."""
+"""Time that rendering a note is taken to need before one was rendered here, ms."""
 
 OrderMaker = Callable[[str, Path, ExportSettings], Production | None]
 """Makes an order of a name, folder and settings; None: there is no sound yet."""
@@ -100,7 +100,7 @@ class ExportDialog(QDialog):
         make_job: Makes the job of an order.
         pad_refusal: Why no pad can be exported; empty where one can.
         note_ms: Time that rendering a note takes here; 0 where it is not known.
-        length_s: Of a note of the present sound.
+        length_s: Length of a note of the present sound, seconds.
     """
 
     chosen_changed = Signal(object)

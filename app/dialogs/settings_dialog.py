@@ -32,11 +32,11 @@ class SettingsDialog(QDialog):
     *Thread:* GUI.
 
     Args:
-        settings: As they are.
+        settings: Settings as they are now.
         devices: Sound devices there are.
         midi_ports: Labels of the MIDI ports there are.
         audio_state: Where the output stands, one sentence.
-        midi_state: The same of MIDI.
+        midi_state: Where the MIDI ports stand, one sentence.
     """
 
     def __init__(

@@ -329,5 +329,5 @@ def sound_of_mix(known: list[tuple[Timbre, float]], session: Session) -> Sound |
 
 
 def _heard(session: Session) -> tuple[object, ...]:
-    """Those parts of a session that rendered notes depend on."""
+    """The parts of a session that rendered notes depend on."""
     return session.sources, session.x, session.y, session.settings, session.one_instrument

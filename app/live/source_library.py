@@ -45,13 +45,13 @@ class Fitting:
     """How far the fit is that is under way."""
 
     key: FitKey
-    """Of the sources that it is for."""
+    """Key of the sources that are fitted."""
     name: str
-    """Of the first of them."""
+    """Name of the first of these sources."""
     done: int = 0
-    """Steps."""
+    """Steps done."""
     total: int = 1
-    """Steps."""
+    """Steps in all."""
 
 
 class _Knowledge(Generic[KnowledgeT]):

@@ -47,7 +47,7 @@ def source_weights(sources: Sequence[Source], x: float, y: float) -> dict[str, f
 
 
 def session_weights(session: Session, x: float, y: float) -> dict[str, float]:
-    """The same for a session: notes of one instrument count alike, wherever the cursor is."""
+    """How much of each source of a session sounds: notes of one instrument count alike, wherever the cursor is."""
     if not session.one_instrument:
         return source_weights(session.sources, x, y)
     weights = dict.fromkeys((source.id for source in session.sources), 0.0)

@@ -114,7 +114,7 @@ class SessionContents:
     clips: Mapping[str, AudioClip]
     """Recordings by hash, exactly those that the session uses."""
     origin: Path | None = None
-    """Of a recovery file: where the session was saved. Never trust it from elsewhere."""
+    """Where the session of a recovery file was saved. Never trust it from elsewhere."""
 
 
 def encode_clip(key: str, clip: AudioClip) -> EncodedAudio:

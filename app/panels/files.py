@@ -37,7 +37,7 @@ class FileControl(QObject):
     Args:
         studio: Everything behind the window.
         editor: Says what cannot be done.
-        settings: Of the program.
+        settings: Settings of the program.
         window: Parent of dialogs.
     """
 

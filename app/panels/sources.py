@@ -25,7 +25,7 @@ FIELD_MS = 40
 """Between two paintings of the pad's field while a source is dragged."""
 AUDITION_VELOCITY = 110
 FIT_STEPS = 5
-"""Of a close fit, about half a second: more bring the recording nearer, and no other note."""
+"""Steps of a close fit, about half a second: more bring the recording nearer, and no other note."""
 LONGEST_AUDITION_S = 3.0
 """How long a recording is played when it is asked for."""
 

@@ -99,7 +99,7 @@ class StatusLine(QWidget):
         """Show a fit under way, and the button that cancels it.
 
         Args:
-            name: Of the source; empty when there is none.
+            name: Name of the source; empty when there is none.
             done: Steps.
             total: Steps.
         """

@@ -65,7 +65,7 @@ class SourceView:
     root_pitch: float | None = None
     """Fractional MIDI note; None while the recording is being listened to."""
     confidence: float = 1.0
-    """Of the detected root, 0 to 1."""
+    """Confidence of the detected root, 0 to 1."""
     is_root_set: bool = False
     """Whether the user chose the root."""
     thumbnail: NDArray[np.float32] | None = None

@@ -39,7 +39,7 @@ class Reading:
     time_s: float
     frequency_hz: float
     levels_db: tuple[float | None, float | None, float | None]
-    """Of source, result and difference; None where there is no picture."""
+    """Pictures of source, result and difference; None where there is no picture."""
 
 
 class _Panel:
@@ -188,7 +188,7 @@ class SpectrogramView(QWidget):
 
         Args:
             source: Normalised log-mel in [-1, 1], [M, F]; None for none.
-            result: The same; lengths may differ.
+            result: Mel of the result, [M, F]; the number of frames may differ.
 
         Raises:
             ParameterError: `set_mel_config` was not called, or a mel has another height.

@@ -37,9 +37,9 @@ from app.widgets.dropped_data import dropped_files, dropped_snapshot
 from core.errors import ParameterError
 
 FINE_STEP = 0.005
-"""Of an arrow key or a notch of the wheel, share of the pad."""
+"""Step of an arrow key or a notch of the wheel, share of the pad."""
 COARSE_STEP = 0.05
-"""Of an arrow key with Shift."""
+"""Step of an arrow key with Shift, share of the pad."""
 SNAP_PIXELS = 12.0
 """The cursor jumps onto a source that is nearer than this."""
 SETTLE_MS = 400

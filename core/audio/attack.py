@@ -51,7 +51,7 @@ def restore_attack(
 
     Args:
         samples: The note, [T].
-        wanted: Of its recording, see :func:`attack_power`, [A].
+        wanted: Power of its recording's attack, see :func:`attack_power`, [A].
         sample_rate: Hz.
 
     Returns:

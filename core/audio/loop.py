@@ -271,7 +271,7 @@ def _fine_match(
         mono: [T].
         start: Coarse start, frame.
         end: End of the loop, frame.
-        period: Of the pitch, frames.
+        period: Period of the pitch, frames.
         window: Frames compared before both ends.
         sustain: Its start bounds the search.
         reach: Frames by which the coarse start may be off.

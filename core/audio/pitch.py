@@ -35,7 +35,7 @@ from core.errors import CheckpointError, ParameterError
 Array = NDArray[np.float64]
 
 SHIPPED_WEIGHTS = Path(__file__).with_name("root_weights.npz")
-"""Of the perceptrons, fitted by ``python -m training root``."""
+"""Weights of the perceptrons, fitted by ``python -m training root``."""
 NOTE_GRAMMAR = "60, C4, 36,48,60, C2:C6 or C2:C6:3 (every third semitone; C4 = 60)"
 """What a note specification may look like, for messages."""
 
@@ -174,7 +174,7 @@ def estimate_root(
     Args:
         samples: Mono, any level, from about the onset, [T].
         sample_rate: Hz.
-        weights: Of the perceptrons; the shipped ones if None.
+        weights: Weights of the perceptrons; the shipped ones if None.
 
     Raises:
         ParameterError: Not one channel of finite samples.

@@ -18,7 +18,7 @@ MAX_SHIFT = 48.0
 MIN_SHIFT = 0.01
 """Shifts below this many semitones (one cent) leave the recording as it is."""
 SEED = 0
-"""Of the phases that the stretcher draws by chance when it makes a sound much longer."""
+"""Seed of the phases that the stretcher draws by chance when it makes a sound much longer."""
 RESAMPLED_ONLY = 0.5
 """Up to this many semitones resampling alone is cleaner, for 3 % of length at most."""
 

@@ -19,7 +19,7 @@ from core.export.wav import SOFTWARE, write_pad_samples, write_samples
 from core.instrument import PAD_CONTROLLERS, Envelope, Instrument, PadInstrument
 
 OLDEST_VERSION = "1.0.0"
-"""Of the player that knows all that an instrument needs."""
+"""Least version of the player that knows all that an instrument needs."""
 OLDEST_PAD_VERSION = "1.11.12"
 """The first with ``<xyPad>``; older ones ask for an update."""
 LONGEST_ATTACK_S = 10.0

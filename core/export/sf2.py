@@ -105,7 +105,7 @@ def sf2_parts(
 
     Args:
         presets: By program number, at most 128, of one sample rate.
-        name: Of the bank.
+        name: Name of the bank.
         comment: Where it comes from.
         step: Called after each region of each preset, also after those left out.
 

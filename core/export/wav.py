@@ -170,7 +170,7 @@ def write_samples(
         stem: Safe file stem; also the name of the sub-folder.
         folder: An existing folder.
         step: Called after each region.
-        ending: Of the files' names.
+        ending: Ending of the files' names.
         encode: Makes their contents.
 
     Returns:
@@ -201,7 +201,7 @@ def write_pad_samples(
         stem: Safe file stem; also the name of the folder of the points' folders.
         folder: An existing folder.
         step: Called after each region of each point.
-        ending: Of the files' names.
+        ending: Ending of the files' names.
         encode: Makes their contents.
 
     Returns:

@@ -177,7 +177,7 @@ class SynthesisEngine:
         """Bring the model nearer to a recording than the hypernetwork does; takes seconds.
 
         Args:
-            timbre: Of an analysed sample; one that was fitted before is fitted further.
+            timbre: Timbre of an analysed sample; one that was fitted before is fitted further.
             steps: Steps of gradient descent, 1-200; more are more faithful to the recording.
             progress: Called with steps done and steps in all, after every step.
             cancel: Checked before every step.
@@ -212,7 +212,7 @@ class SynthesisEngine:
         """Training instruments whose features are nearest.
 
         Args:
-            timbre: Of an analysed sample.
+            timbre: Timbre of an analysed sample.
             count: How many.
 
         Returns:

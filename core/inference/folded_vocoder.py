@@ -28,7 +28,7 @@ from core.vocoder import ConvNextBlock, Vocoder, harmonic_source
 MATCHINGS = 3
 """How often a note is brought nearer to its mel: its spectrum once, then what sounds of it."""
 DRAFT_MATCHINGS = 1
-"""The same for a draft."""
+"""How often a draft is brought nearer to its mel."""
 CARRIER_FRAMES = 6.0
 """Width (σ) of the Gaussian that the gains of a recording are smoothed with along time, frames: it
 keeps its own attack, beating and breath."""
@@ -121,7 +121,7 @@ class FoldedVocoder:
         Args:
             mel: Normalised log-mels, [B, M, F] with F up to one window.
             midi_pitch: Fractional MIDI notes, [B].
-            sources: Of these notes, [2, B, F, K].
+            sources: Excitation of these notes, [2, B, F, K].
             n_samples: How many are wanted, up to F · hop.
             matchings: How often a note is brought nearer to its mel; 0 is the network alone.
             carriers: Recordings at these notes, [B, F · hop], that are brought to the mels in place

@@ -8,7 +8,7 @@ import sys
 KEPT_BYTES = 256 * 2**20
 """Freed memory that stays with the process until it is asked for."""
 LARGEST_BYTES = 32 * 2**20
-"""Of a block that is kept."""
+"""Size of the largest block that is kept."""
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
@@ -21,7 +21,7 @@ def keep_freed_memory(kept_bytes: int = KEPT_BYTES, largest_bytes: int = LARGEST
 
     Args:
         kept_bytes: Freed memory that stays with the process, below 2³¹.
-        largest_bytes: Of a block that is kept, below 2³¹.
+        largest_bytes: Size of the largest block that is kept, below 2³¹.
     """
     libc = _glibc()
     if libc is not None:

@@ -44,7 +44,7 @@ def miss_code(source: Tensor, initial: Tensor, midi_pitch: Tensor, mel: MelConfi
     Args:
         source: Mels of the sources, [T, M, F].
         initial: Their first renderings at their own pitches, [T, M, F].
-        midi_pitch: Those pitches, [T].
+        midi_pitch: Pitches of the sources, fractional MIDI, [T].
         mel: Geometry.
 
     Returns:

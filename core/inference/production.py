@@ -116,7 +116,7 @@ class Delivery:
     files: tuple[Path, ...]
     """All files written, sorted."""
     opened: tuple[Path, ...]
-    """Those files and folders that a person opens."""
+    """Files and folders that a person opens."""
     report: VerificationReport | None = None
     """What other samplers found; None where they were not asked."""
 

@@ -41,7 +41,7 @@ from core.sound import SOURCE_VELOCITY, Timbre, TimbreMix
 REFINED_KEPT = 16
 """Refined timbres and mixes kept (about 2 MB each)."""
 WEIGHTS_KEPT = 4
-"""Of those, how many keep their refined weights too (about 12 MB each)."""
+"""How many of the refined timbres and mixes keep their weights too (about 12 MB each)."""
 
 EntryT = TypeVar("EntryT")
 

@@ -151,7 +151,7 @@ def convolve_in_turn(x: Tensor, weights: Tensor) -> Tensor:
 
 
 def convolve_grouped(x: Tensor, weights: Tensor) -> Tensor:
-    """The same as :func:`convolve_in_turn` by one grouped convolution."""
+    """Convolve as :func:`convolve_in_turn` does, by one grouped convolution."""
     n_timbres, out_channels, in_channels, kernel, _ = weights.shape
     batch, _, height, width = x.shape
     notes = batch // n_timbres

@@ -63,7 +63,7 @@ class Meters:
     peak_left: float
     """Largest magnitude of the left channel since the last call, 0–1."""
     peak_right: float
-    """The same, right."""
+    """Largest magnitude of the right channel since the last call, 0–1."""
     active_voices: int
     """Notes that sound; what fades out after a steal or in a crossfade is not counted."""
     blocks: int
@@ -283,7 +283,7 @@ class Sampler:
 
         Args:
             region: The recording.
-            sample_rate: Of its samples, Hz.
+            sample_rate: Rate of the samples, Hz.
             crossfade_s: Crossfade of notes that change their recording, at an even level, seconds,
                 0–1.
 

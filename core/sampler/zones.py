@@ -40,7 +40,7 @@ def lay_out(region: Region, sample_rate: int, margin: int) -> Layout:
 
     Args:
         region: What to play.
-        sample_rate: Of its samples, Hz.
+        sample_rate: Rate of the samples, Hz.
         margin: Frames that interpolation reads before and after a position.
     """
     samples = region.samples

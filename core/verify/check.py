@@ -176,7 +176,7 @@ def _plan(path: Path, engines: Sequence[Engine]) -> _Plan:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Length:
-    """Of a recording that could be read."""
+    """What was found in a recording that could be read."""
 
     n_frames: int
     sample_rate: int

@@ -52,7 +52,7 @@ class Engine:
     module: str
     """What is imported to have it."""
     endings: frozenset[str]
-    """Of the files it takes."""
+    """Endings of the files it takes."""
     remedy: str
     """How to get it, as a clause."""
     open: Callable[[Path, int], Player] | None = None

@@ -19,7 +19,7 @@ from core.verify.riff import chunks, form, mapped
 from core.verify.sources import SampleFolder
 
 ENDINGS = (".wav", ".flac")
-"""Of the files that are looked at."""
+"""Endings of the files that are looked at."""
 
 _NUMBER = re.compile(r"(?:^|_)(\d{1,3})(?:$|_)")
 _COMMENT = re.compile(

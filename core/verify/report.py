@@ -43,7 +43,7 @@ class KeyCheck:
     key: int
     velocity: int
     low_velocity: int
-    """Of the layer, which together with place and turn tells what it is compared with."""
+    """Softest velocity of the layer, which together with place and turn tells what it is compared with."""
     place: str = ""
     round_robin: int = 1
     sample: str = ""

@@ -98,7 +98,7 @@ def sheet_html(name: str, report: VerificationReport) -> str:
     """The sheet for people.
 
     Args:
-        name: Of the instrument.
+        name: Name of the instrument.
         report: What was found.
     """
     limits = report.tolerances
