@@ -15,6 +15,7 @@ from core.audio.files import AudioClip
 from core.audio.loudness import momentary_loudness_db
 from core.audio.pitch import midi_to_hz
 from core.errors import ParameterError, RenderCancelled
+from core.inference import building
 from core.inference.building import ALTERNATIVE_VARIATION, build_instrument, build_pad
 from core.inference.engine import SynthesisEngine
 from core.inference.leveling import LAYER_STEP_DB
@@ -363,3 +364,26 @@ def test_networks_build_an_instrument_too(tmp_path: Path) -> None:
     assert instrument.name == "tone"
     assert {"model", "sources", "seed", "loops", "loudness"} <= set(instrument.provenance)
     assert max(true_peak_db(region) for region in instrument.regions) < -0.3  # noise, read at 8x
+
+
+def test_a_softer_layer_made_of_the_louder_one_is_clearly_darker() -> None:
+    bright = (0.5 * harmonic_tone(200.0, 1.0, partials=(1.0,) * 20)[None]).astype(np.float32)
+    brighter = (0.5 * harmonic_tone(200.0, 1.0, partials=(1.0,) * 40)[None]).astype(np.float32)
+    darkened, is_darkened = building._no_brighter(brighter, bright, RATE)
+    assert is_darkened
+    ratio = building._centroid_hz(darkened, RATE) / building._centroid_hz(bright, RATE)
+    assert 0.3 < ratio < 0.95
+    kept, is_darkened = building._no_brighter(bright, brighter, RATE)
+    assert not is_darkened
+    assert kept is bright
+
+
+def test_in_a_sound_that_sustains_a_note_that_dies_soon_has_no_loop() -> None:
+    synth = Synth()
+    synth.decay_s = lambda note: {62: 0.25, 64: 2.0}.get(note, np.inf)  # 35 and 4.3 dB/s
+    plan = InstrumentPlan(notes=(48, 55, 60, 62, 64, 67))
+    looped = {
+        region.root_note: region.loop is not None
+        for region in build_instrument(synth, SETTINGS, plan).regions
+    }
+    assert looped == {48: True, 55: True, 60: True, 62: False, 64: True, 67: True}

@@ -93,3 +93,12 @@ def test_shares_are_whole_at_the_source_and_never_grow_with_distance(
     assert shares[72] == pytest.approx(at_an_octave)
     assert shares == shares[::-1]
     assert all(near >= far >= least for near, far in pairwise(shares[60:]))
+
+
+def test_what_rings_for_a_moment_is_carried_for_a_moment() -> None:
+    missed = torch.zeros(MEL.n_mels, MEL.n_frames)
+    missed[40, 100] = 1.0  # a partial in one frame
+    partials = carry_over_of(missed, torch.zeros_like(missed)).partials[40]
+    assert float(partials[100]) > 0.3
+    assert float(partials[110:].abs().max()) < 0.02
+    assert float(partials[:90].abs().max()) < 0.02

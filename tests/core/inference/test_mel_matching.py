@@ -95,3 +95,18 @@ def test_in_bfloat16_it_is_a_twentieth_of_a_decibel_off() -> None:
         for dtype in (torch.float32, torch.bfloat16)
     )
     assert float((exact - rounded).abs().mean()) * MEL.db_per_unit < 0.05
+
+
+def test_the_share_of_a_recording_follows_gains_that_last() -> None:
+    # One frame of a steady recording is wanted 30 dB louder: it alone does not make it too little.
+    sine = 0.1 * torch.sin(2.0 * np.pi * 440.0 * SECONDS).float()
+    spectrum = _spectrum(sine[None])
+    matcher = MelMatcher(MEL, CPU, torch.float32)
+    mel = MelSpectrogram(MEL)(sine[None]).transpose(1, 2)
+    band = int(mel[0, 100].argmax())
+    place = int(spectrum[0, 100].abs().argmax())
+    wanted = mel.clone()
+    wanted[:, 100, band - 1 : band + 2] += 30.0 / MEL.db_per_unit
+    assert float(matcher.share(spectrum, wanted)[0, 100, place]) > 0.9
+    wanted[:, 60:140, band - 1 : band + 2] = wanted[:, 100:101, band - 1 : band + 2]
+    assert float(matcher.share(spectrum, wanted)[0, 100, place]) < 0.1

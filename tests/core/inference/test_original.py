@@ -249,3 +249,30 @@ def test_with_more_notes_an_instrument_comes_nearer_to_the_truth(
         )
     )
     assert two < 0.8 * one
+
+
+# What is heard of the law
+
+
+def test_the_share_is_large_at_the_onset_and_soon_the_later_one() -> None:
+    share = recording_share(5.0, 0.5, MEL)
+    band = 20  # about 400 Hz: known at any shift, and far from the law's edges
+    later = 0.26 + (0.12 - 0.26) * band / (MEL.n_mels - 1)
+    seconds = np.arange(MEL.n_frames) * MEL.hop_length / MEL.sample_rate
+    assert share[band, 0] == pytest.approx(0.36, abs=0.01)
+    assert share[band, -1] == pytest.approx(later, abs=0.005)
+    (after_100_ms,) = np.interp([0.1], seconds, share[band])
+    assert after_100_ms == pytest.approx(later + (0.36 - later) / np.e, abs=0.01)
+
+
+def test_recordings_of_a_mix_add_up_like_independent_sounds(
+    engine: SynthesisEngine, pluck: Timbre, high_pluck: Timbre
+) -> None:
+    renderer = engine._renderer
+    sound = Sound(mix=TimbreMix(timbres=(pluck, high_pluck), weights=(0.64, 0.36)))
+    recipe = renderer.recipe(sound, 70)
+    with torch.inference_mode():
+        carrier = renderer._carriers(sound, [recipe])
+        parts = [renderer._recording(timbre, 70).samples for timbre in (pluck, high_pluck)]
+    assert carrier is not None
+    torch.testing.assert_close(carrier[0], 0.8 * parts[0] + 0.6 * parts[1])

@@ -135,3 +135,39 @@ def test_every_setting_of_the_networks_changes_the_mel(
             )
         )
     assert float((first - second).abs().mean()) > 1e-3
+
+
+def test_what_a_recording_adds_is_known_at_its_own_velocity(
+    renderer: NoteRenderer, low: Timbre
+) -> None:
+    added = []
+    with torch.inference_mode():
+        for velocity in (SOURCE_VELOCITY, 20):
+            with_recording, without = (
+                renderer.mels(sound, [renderer.recipe(sound, 62)])[0]
+                for sound in (
+                    alone(low, RenderSettings(velocity=velocity, original_range=semitones))
+                    for semitones in (0.5, 0.0)
+                )
+            )
+            is_free = (with_recording > -1.0) & (without > -1.0)  # of the floor
+            added.append((with_recording - without, is_free))
+    both = added[0][1] & added[1][1]
+    assert int(both.sum()) > 1000
+    torch.testing.assert_close(added[0][0][both], added[1][0][both], atol=2e-3, rtol=0)
+
+
+def test_notes_rise_as_their_recording_does_unless_the_model_plays_alone(
+    renderer: NoteRenderer, low: Timbre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    risen: list[int] = []
+
+    def restore(samples: object, attack: object, sample_rate: int) -> object:
+        risen.append(sample_rate)
+        return samples
+
+    monkeypatch.setattr("core.inference.rendering.restore_attack", restore)
+    renderer.render(alone(low), [62])
+    assert risen == [RATE]
+    renderer.render(alone(low, RenderSettings(original_range=0.0)), [62])
+    assert risen == [RATE]
