@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QElapsedTimer, QObject, QTimer
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 
 from app.cli.console import say
-from app.studio import Studio
-from app.window import MainWindow
-from core.inference.service import ServiceState, ServiceStatus
 
 LOOK_MS = 100
 QUIET_LOOKS = 4
@@ -25,35 +23,34 @@ class Screenshot(QObject):
     *Thread:* GUI.
 
     Args:
-        studio: Knows what is still to come.
         window: What is pictured.
+        is_done: Whether the window shows all that there is to show.
         path: Where the picture goes; its ending names the format.
         size: Size of the window, device-independent pixels.
     """
 
     def __init__(
-        self, studio: Studio, window: MainWindow, path: Path, size: tuple[int, int]
+        self,
+        window: QWidget,
+        is_done: Callable[[], bool],
+        path: Path,
+        size: tuple[int, int],
     ) -> None:
         super().__init__(window)
-        self._studio = studio
         self._window = window
+        self._is_done = is_done
         self._path = path
         self._size = size
         self._quiet = 0
-        self._has_failed = False
         self._clock = QElapsedTimer()
         self._timer = QTimer(self, interval=LOOK_MS)
         self._timer.timeout.connect(self._look)
-        studio.bridge.status_changed.connect(self._take_status)
 
     def start(self) -> None:
         """Begin to wait."""
         self._window.resize(*self._size)
         self._clock.start()
         self._timer.start()
-
-    def _take_status(self, status: ServiceStatus) -> None:
-        self._has_failed = status.state is ServiceState.FAILED
 
     def _look(self) -> None:
         if self._clock.elapsed() > 1000 * LONGEST_S:
@@ -63,14 +60,6 @@ class Screenshot(QObject):
         self._quiet = self._quiet + 1 if self._is_done() else 0
         if self._quiet >= QUIET_LOOKS:
             self._take()
-
-    def _is_done(self) -> bool:
-        studio = self._studio
-        if studio.importer.is_busy or not self._window.is_settled:
-            return False
-        if not studio.document.session.sources or self._has_failed:
-            return True
-        return not studio.book.is_busy and studio.sound.is_complete
 
     def _take(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, Signal
 
 from core.audio.loop import find_loop
 from core.audio.pitch import midi_to_hz
-from core.inference.service import NoteFailed, NoteReady, ServiceStatus
+from core.inference.service import NoteFailed, NoteReady, ServiceState, ServiceStatus
 
 
 class RenderBridge(QObject):
@@ -18,12 +18,22 @@ class RenderBridge(QObject):
     *Signals:*
         note_ready(NoteReady), note_failed(NoteFailed), status_changed(ServiceStatus)
 
-    *Thread:* made on the GUI's; its methods are called on the service's.
+    *Thread:* made on the GUI's; its methods are called on the service's, ``status`` may be read on
+    any.
     """
 
     note_ready = Signal(object)
     note_failed = Signal(object)
     status_changed = Signal(object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._status = ServiceStatus(state=ServiceState.LOADING)
+
+    @property
+    def status(self) -> ServiceStatus:
+        """How the service stands now."""
+        return self._status
 
     def on_note(self, ready: NoteReady) -> None:
         """A note may be played."""
@@ -35,6 +45,7 @@ class RenderBridge(QObject):
 
     def on_status(self, status: ServiceStatus) -> None:
         """The service stands otherwise."""
+        self._status = status
         self.status_changed.emit(status)
 
 

@@ -2,43 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from app import __version__
 from app.theme import GRID, scaled_font
 
-KEYS: tuple[tuple[str, str], ...] = (
+_PLAYING = (
     ("A W S E D F T G Y H U J K …", "play, like the keys of a piano"),
     ("Z  X", "an octave down, up"),
     ("C  V", "softer, louder"),
     ("Arrows on the pad", "move the cursor finely, with Shift faster"),
     ("Home on the pad", "centre the cursor"),
-    ("B", "compare: source or result"),
-    ("Ctrl+R", "roll the dice"),
-    ("Ctrl+1 … Ctrl+8", "recall a snapshot; with Alt keep the sound there"),
-    ("Ctrl+Shift+R, Ctrl+Space", "record and play the cursor's path"),
-    ("Ctrl+Z, Ctrl+Shift+Z", "undo, redo"),
-    ("Ctrl+O, Ctrl+V", "open or paste sounds and sessions"),
-    ("Ctrl+S, Ctrl+E", "save the session, export the instrument"),
-    ("Ctrl+.", "silence everything"),
     ("F2, M, Shift+M, Ctrl+Up, Delete", "on a source: name, mute, solo, octave, remove"),
 )
+"""Keys of widgets: those of the menus are told by whoever opens the page."""
 
 
 class KeysDialog(QDialog):
     """All that can be done by keyboard.
 
     *Thread:* GUI.
+
+    Args:
+        menu_keys: Keys of the menus, and what they do.
     """
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, menu_keys: Iterable[tuple[str, str]], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("Keys")
         grid = QGridLayout()
         grid.setHorizontalSpacing(3 * GRID)
         grid.setVerticalSpacing(GRID)
-        for row, (keys, meaning) in enumerate(KEYS):
+        for row, (keys, meaning) in enumerate((*_PLAYING, *menu_keys)):
             label = QLabel(keys)
             label.setForegroundRole(self.palette().ColorRole.Link)
             grid.addWidget(label, row, 0)

@@ -14,13 +14,15 @@ from core.audio.files import AudioClip
 from core.errors import CoreError
 
 Change = Callable[[Session], Session]
+Show = Callable[[Session | None, Session], None]
+"""Shows a session: what differs from the one before, or all of it where that is None."""
 
 
 class Editor(QObject):
     """Edits the document for the window.
 
     *Signals:*
-        refused(): an edit was not possible; widgets that ran ahead must show the document again.
+        refused(): an edit was not possible; what ran ahead must show the document again.
 
     *Thread:* GUI.
     """
@@ -38,6 +40,16 @@ class Editor(QObject):
     def session(self) -> Session:
         """The document's present state."""
         return self._document.session
+
+    def follow(self, show: Show) -> None:
+        """Have the session shown: all of it now, what changed after every edit, undo and opening.
+
+        Args:
+            show: Called with the session before, or None, and the present one.
+        """
+        self._document.subscribe(show)
+        self.refused.connect(lambda: show(None, self.session))
+        show(None, self.session)
 
     def edit(
         self,

@@ -37,7 +37,7 @@ class Import:
     clip: AudioClip
     key: str
     """Its hash."""
-    hearing: FirstListen
+    heard: FirstListen
 
 
 def read_sound(path: Path) -> Import:
@@ -47,7 +47,7 @@ def read_sound(path: Path) -> Import:
         AudioFileError: It cannot be used.
     """
     clip = read_audio(path)
-    return Import(clip=clip, key=audio_hash(clip), hearing=hear(clip, None))
+    return Import(clip=clip, key=audio_hash(clip), heard=hear(clip, None))
 
 
 def sound_files(paths: Sequence[Path]) -> list[Path]:
@@ -83,14 +83,14 @@ class Importer(QObject):
     def __init__(
         self,
         document: Document,
-        book: SourceLibrary,
+        library: SourceLibrary,
         tasks: TaskRunner,
         messages: Messages,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self._document = document
-        self._book = book
+        self._library = library
         self._tasks = tasks
         self._messages = messages
         self._numbers = count()
@@ -149,7 +149,7 @@ class Importer(QObject):
             self._messages.error(describe(error))
             return
         new = after.sources[-1]
-        self._book.learn(new.recording, sound.hearing)
+        self._library.learn(new.recording, sound.heard)
         clips = {sound.key: sound.clip}
         self._document.edit(f"Add {new.name}", after, clips=clips, merge_key=merge_key)
         if new.muted:

@@ -85,3 +85,9 @@ class Keys(QObject):
             notes = [note for note, origins in self._down.items() if origin in origins]
         for note in notes:
             self.release(origin, note)
+
+    def silence(self) -> None:
+        """All origins let go of all keys, and all sound ends now."""
+        for origin in KeyOrigin:
+            self.let_go(origin)
+        self._player.panic()

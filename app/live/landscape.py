@@ -17,17 +17,17 @@ GRID_POINTS = 14
 
 
 def landscape(
-    sources: Sequence[Source], book: SourceLibrary, *, is_dark: bool
+    sources: Sequence[Source], library: SourceLibrary, *, is_dark: bool
 ) -> NDArray[np.uint8] | None:
     """The field of the pad; None with fewer than two timbres known.
 
     Args:
         sources: All of the shelf.
-        book: Knows their timbres.
+        library: Knows their timbres.
         is_dark: Colours for the dark theme.
     """
-    known = [source for source in audible(sources) if book.timbre(source) is not None]
-    timbres = [timbre for source in known if (timbre := book.timbre(source)) is not None]
+    known = [source for source in audible(sources) if library.timbre(source) is not None]
+    timbres = [timbre for source in known if (timbre := library.timbre(source)) is not None]
     if len(timbres) < 2:
         return None
     features = np.stack([timbre.features for timbre in timbres])  # [S, H]

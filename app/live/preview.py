@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.audio.player import Player
 from app.background.render_bridge import RenderBridge
@@ -24,6 +24,8 @@ from core.inference.service import NoteFailed, NoteReady, RenderService
 from core.instrument import Instrument
 from core.sound import Sound, Timbre, TimbreMix
 
+STATES_MS = 33
+"""States of the keys are told this long after one of them has changed."""
 DEFAULT_NOTE = 60
 
 _log = logging.getLogger(__name__)
@@ -34,9 +36,10 @@ class Preview(QObject):
 
     *Signals:*
         note_arrived(int): a note of the present sound was rendered.
-        states_changed(): other keys are rendered, awaited or failed.
+        states_changed(): other keys are rendered, awaited or failed; at most 30 times a second.
         mix_changed(): other shares of the sources sound.
         compared_changed(): the result is compared with another source.
+        chosen_changed(): the person looks at another source.
 
     *Thread:* GUI.
     """
@@ -45,11 +48,12 @@ class Preview(QObject):
     states_changed = Signal()
     mix_changed = Signal()
     compared_changed = Signal()
+    chosen_changed = Signal()
 
     def __init__(
         self,
         document: Document,
-        book: SourceLibrary,
+        library: SourceLibrary,
         player: Player,
         service: RenderService,
         bridge: RenderBridge,
@@ -57,7 +61,7 @@ class Preview(QObject):
     ) -> None:
         super().__init__(parent)
         self._document = document
-        self._book = book
+        self._library = library
         self._player = player
         self._service = service
         self._live: tuple[float, float] | None = None
@@ -75,9 +79,12 @@ class Preview(QObject):
         self._focus: int | None = None
         self._chosen: str | None = None
         self._told: Source | None = None  # the compared source that was told last
+        self._states_told = QTimer(self, singleShot=True, interval=STATES_MS)
+        self._states_told.timeout.connect(self.states_changed)
+        self._states_told.start()
         document.subscribe_start(self._start_anew)
         document.subscribe(self._document_changed)
-        book.changed.connect(self.refresh)
+        library.changed.connect(self.refresh)
         bridge.note_ready.connect(self._take)
         bridge.note_failed.connect(self._take_failure)
         service.set_visible(NOTES[0], NOTES[-1])
@@ -104,8 +111,8 @@ class Preview(QObject):
         if self._focus is not None:
             return self._focus
         compared = self.compared
-        hearing = None if compared is None else self._book.hearing(compared)
-        return DEFAULT_NOTE if hearing is None else min(max(round(hearing.root_pitch), 21), 108)
+        heard = None if compared is None else self._library.first_listen(compared)
+        return DEFAULT_NOTE if heard is None else min(max(round(heard.root_pitch), 21), 108)
 
     @property
     def loudest(self) -> Source | None:
@@ -149,13 +156,14 @@ class Preview(QObject):
         known = [
             (timbre, weights[source.id])
             for source in session.sources
-            if weights[source.id] > 0.0 and (timbre := self._book.timbre(source)) is not None
+            if weights[source.id] > 0.0 and (timbre := self._library.timbre(source)) is not None
         ]
         return sound_of_mix(known, session)
 
     def choose(self, source_id: str) -> None:
         """Look at a source: the result is compared with it from now on."""
         self._chosen = source_id
+        self.chosen_changed.emit()
         self._follow_compared()
 
     def strike(self, note: int) -> None:
@@ -192,7 +200,7 @@ class Preview(QObject):
             self._key = key
             self._ready.clear()
             self._failed.clear()
-            self.states_changed.emit()
+            self._tell_states()
             self._ask()
         self._follow_compared()
 
@@ -201,12 +209,12 @@ class Preview(QObject):
         source = self._source(self._auditioned)
         if source is None and self._plays_original:
             source = self.compared
-        hearing = None if source is None else self._book.hearing(source)
-        if hearing is self._recorded:
+        heard = None if source is None else self._library.first_listen(source)
+        if heard is self._recorded:
             return
-        self._recorded = hearing
-        if source is not None and hearing is not None:
-            self._load(hearing.instrument(self._matching_gain(source)))
+        self._recorded = heard
+        if source is not None and heard is not None:
+            self._load(heard.instrument(self._matching_gain(source)))
         else:
             self._service.preview(None, ())  # notes handed out before are handed out again
             self._key, self._in_sampler = "", frozenset()
@@ -229,11 +237,13 @@ class Preview(QObject):
         self._chosen = self._focus = self._live = self._auditioned = None
         self._beyond.clear()
         self._plays_original = False
+        self.chosen_changed.emit()
         self.refresh()
 
     def _document_changed(self, before: Session, after: Session) -> None:
-        if self._source(self._chosen) is None:
+        if self._chosen is not None and self._source(self._chosen) is None:
             self._chosen = None
+            self.chosen_changed.emit()
         if after.envelope != before.envelope:
             self._player.set_envelope(after.envelope)
         if after.gain_db != before.gain_db:
@@ -253,12 +263,12 @@ class Preview(QObject):
             return
         loudest = self.loudest
         assert loudest is not None
-        hearing = self._book.hearing(loudest)
-        is_replaced = self._base is not None and self._base is not hearing and not self._ready
-        if hearing is not None and (not sounding & self._in_sampler or is_replaced):
-            self._load(hearing.instrument())
-            self._base = hearing
-        elif hearing is None and not sounding & self._in_sampler:
+        heard = self._library.first_listen(loudest)
+        is_replaced = self._base is not None and self._base is not heard and not self._ready
+        if heard is not None and (not sounding & self._in_sampler or is_replaced):
+            self._load(heard.instrument())
+            self._base = heard
+        elif heard is None and not sounding & self._in_sampler:
             return
         self._in_sampler = sounding
 
@@ -282,7 +292,7 @@ class Preview(QObject):
             self._ready[ready.note] = ready
             self._failed.discard(ready.note)
             self.note_arrived.emit(ready.note)
-            self.states_changed.emit()
+            self._tell_states()
 
     def _play(self, ready: NoteReady) -> None:
         """Let a key play what was rendered for it."""
@@ -296,11 +306,15 @@ class Preview(QObject):
         if failed.sound_key == self._key:
             self._failed.add(failed.note)
             _log.error("Note %d failed: %s", failed.note, failed.message)
-            self.states_changed.emit()
+            self._tell_states()
+
+    def _tell_states(self) -> None:
+        if not self._states_told.isActive():
+            self._states_told.start()
 
     def _matching_gain(self, source: Source) -> float:
         """Linear gain that brings a source to the loudness of the mix, as far as its peak lets."""
-        own = self._book.timbre(source)
+        own = self._library.timbre(source)
         if own is None or self._sound is None:
             return 1.0
         mix = self._sound.mix.at(own.root_pitch)

@@ -108,7 +108,7 @@ class SourceLibrary(QObject):
         self._tasks = tasks
         self._service = service
         self._messages = messages
-        self._hearings: _Knowledge[FirstListen] = _Knowledge()
+        self._first_listens: _Knowledge[FirstListen] = _Knowledge()
         self._timbres: _Knowledge[Timbre] = _Knowledge()
         self._asked: set[Recording] = set()
         self._fits: dict[FitKey, Timbre] = {}
@@ -118,7 +118,7 @@ class SourceLibrary(QObject):
         self._fit_stepped.connect(self._fit_got_on)
         self._settled = QTimer(self, singleShot=True, interval=SETTLE_MS)
         self._settled.timeout.connect(self._listen)
-        document.subscribe_start(self._hearings.forget_sources)
+        document.subscribe_start(self._first_listens.forget_sources)
         document.subscribe_start(self._timbres.forget_sources)
         document.subscribe(self._document_changed)
 
@@ -141,24 +141,24 @@ class SourceLibrary(QObject):
         """Whether the source could not be fitted."""
         return fit_key(source) in self._failed_fits
 
-    def hearing(self, source: Source) -> FirstListen | None:
+    def first_listen(self, source: Source) -> FirstListen | None:
         """What was heard; None while nothing was."""
-        return self._hearings.of(source)
+        return self._first_listens.of(source)
 
     def timbre(self, source: Source) -> Timbre | None:
         """What the networks found, fitted where that is wanted and done; None while they have not."""
         timbre = self._timbres.of(source)
         return self._fits.get(fit_key(source), timbre)
 
-    def learn(self, recording: Recording, hearing: FirstListen) -> None:
+    def learn(self, recording: Recording, heard: FirstListen) -> None:
         """Take what was heard elsewhere."""
-        self._hearings.learn(recording, hearing)
+        self._first_listens.learn(recording, heard)
 
     def _document_changed(self, before: Session, after: Session) -> None:
         if before.sources == after.sources:
             return
         ids = {source.id for source in after.sources}
-        self._hearings.forget_others(ids)
+        self._first_listens.forget_others(ids)
         self._timbres.forget_others(ids)
         self._fit_next()
         if ids - {source.id for source in before.sources}:
@@ -173,7 +173,7 @@ class SourceLibrary(QObject):
                 continue
             clip = cut(self._document.clips[source.audio_hash], source)
             self._asked.add(recording)
-            if recording in self._hearings.facts:
+            if recording in self._first_listens.facts:
                 self._analyze(recording, clip)
             else:
                 self._tasks.run(
@@ -182,8 +182,8 @@ class SourceLibrary(QObject):
                     partial(self._failed, recording),
                 )
 
-    def _heard(self, recording: Recording, clip: AudioClip, hearing: FirstListen) -> None:
-        self._hearings.learn(recording, hearing)
+    def _heard(self, recording: Recording, clip: AudioClip, heard: FirstListen) -> None:
+        self._first_listens.learn(recording, heard)
         self.changed.emit()
         self._analyze(recording, clip)
 

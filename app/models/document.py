@@ -52,6 +52,11 @@ class Document:
         return self._path
 
     @property
+    def name(self) -> str:
+        """What the session is called on the screen."""
+        return "Untitled" if self._path is None else self._path.stem
+
+    @property
     def is_dirty(self) -> bool:
         """Whether the present state differs from the one on disk."""
         return self._history.is_dirty

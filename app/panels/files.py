@@ -8,15 +8,17 @@ from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Qt, Signal
-from PySide6.QtWidgets import QApplication, QFileDialog, QMenu, QMessageBox, QWidget
+from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox, QWidget
 
+from app.background.task_runner import TaskRunner
 from app.error_text import describe
-from app.live.editor import Editor
-from app.live.messages import Answer
+from app.live.importer import Importer
+from app.live.messages import Answer, Messages
+from app.live.settings_store import SettingsStore
+from app.models.document import Document
 from app.models.session import Session
 from app.models.session_file import SUFFIX, SessionContents, load_session, save_session
-from app.settings import AppSettings, forget_file, remember_file
-from app.studio import Studio
+from app.settings import forget_file, remember_file
 from app.widgets.dropped_data import dropped_files
 
 _SOUND_FILTER = (
@@ -25,57 +27,38 @@ _SOUND_FILTER = (
 )
 
 
-class FileControl(QObject):
+class SessionFiles(QObject):
     """Opens and saves; reading and writing happen in the pool.
 
     *Signals:*
-        settings_changed(AppSettings): other recent files or another folder.
         leaving(): the session is about to be replaced.
 
     *Thread:* GUI.
 
     Args:
-        studio: Everything behind the window.
-        editor: Says what cannot be done.
-        settings: Settings of the program.
         window: Parent of dialogs.
     """
 
-    settings_changed = Signal(object)
     leaving = Signal()
 
     def __init__(
-        self, studio: Studio, editor: Editor, settings: AppSettings, window: QWidget
+        self,
+        document: Document,
+        importer: Importer,
+        tasks: TaskRunner,
+        messages: Messages,
+        settings: SettingsStore,
+        window: QWidget,
     ) -> None:
         super().__init__(window)
-        self._studio = studio
-        self._document = studio.document
-        self._editor = editor
+        self._document = document
+        self._importer = importer
+        self._tasks = tasks
+        self._messages = messages
+        self._settings = settings
         self._window = window
-        self.settings = settings
         self._question: QMessageBox | None = None  # while the person is asked what to save
-        self.recent = QMenu("Open &recent", window)
-        studio.importer.session_dropped.connect(self.open_session)
-
-    @property
-    def name(self) -> str:
-        """Name of the session for people."""
-        path = self._document.path
-        return "Untitled" if path is None else path.stem
-
-    @property
-    def folder(self) -> Path:
-        """Where dialogs begin."""
-        return Path(self.settings.last_folder or Path.home())
-
-    def fill_recent(self) -> None:
-        """List the sessions used last."""
-        self.recent.clear()
-        for name in self.settings.recent_files:
-            action = self.recent.addAction(Path(name).name)
-            action.setToolTip(name)
-            action.triggered.connect(partial(self._open_recent, Path(name)))
-        self.recent.setEnabled(bool(self.settings.recent_files))
+        importer.session_dropped.connect(self.open_session)
 
     def new(self) -> None:
         """Start an empty session after what is not saved was asked for."""
@@ -103,7 +86,7 @@ class FileControl(QObject):
         self._question = QMessageBox(
             QMessageBox.Icon.Question,
             "Unsaved changes",
-            f"'{self.name}' was changed. Save it first?",
+            f"'{self._document.name}' was changed. Save it first?",
             buttons.Save | buttons.Discard | buttons.Cancel,
             self._window,
         )
@@ -113,9 +96,9 @@ class FileControl(QObject):
 
     def offer_last(self) -> None:
         """Say that the session of last time can be opened."""
-        path = Path(self.settings.recent_files[0])
+        path = Path(self._settings.value.recent_files[0])
         if path.exists():
-            self._studio.messages.info(
+            self._messages.info(
                 f"Last time you worked on '{path.stem}'.",
                 Answer(text="Open it", act=partial(self.open_session, path)),
             )
@@ -123,20 +106,20 @@ class FileControl(QObject):
     def ask_open(self) -> None:
         """Let sounds or a session be chosen."""
         chosen, _ = QFileDialog.getOpenFileNames(
-            self._window, "Open", str(self.folder), _SOUND_FILTER
+            self._window, "Open", str(self._settings.folder), _SOUND_FILTER
         )
         if chosen:
             paths = [Path(name) for name in chosen]
             self._remember_folder(paths[0].parent)
-            self._studio.importer.add(paths)
+            self._importer.add(paths)
 
     def paste(self) -> None:
         """Add the files on the clipboard."""
         files = dropped_files(QApplication.clipboard().mimeData())
         if files:
-            self._studio.importer.add(files)
+            self._importer.add(files)
         else:
-            self._studio.messages.info("The clipboard holds no files; copy some in a file manager.")
+            self._messages.info("The clipboard holds no files; copy some in a file manager.")
 
     def save(self, then: Callable[[], object] | None = None) -> None:
         """Save under the name it has, or ask for one.
@@ -155,12 +138,14 @@ class FileControl(QObject):
         Args:
             then: Called once the session is written.
         """
-        dialog = QFileDialog(self._window, "Save", str(self.folder), f"Sessions (*{SUFFIX})")
+        dialog = QFileDialog(
+            self._window, "Save", str(self._settings.folder), f"Sessions (*{SUFFIX})"
+        )
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix(SUFFIX.removeprefix("."))
         # Some systems' dialogs ask about the name without its suffix: we ask about the final one.
         dialog.setOption(QFileDialog.Option.DontConfirmOverwrite)
-        dialog.selectFile(f"{self.name}{SUFFIX}")
+        dialog.selectFile(f"{self._document.name}{SUFFIX}")
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.accepted.connect(lambda: self._take_name(Path(dialog.selectedFiles()[0]), then))
         dialog.open()
@@ -173,10 +158,10 @@ class FileControl(QObject):
             then: Called once the session is written.
         """
         session, clips = self._document.session, dict(self._document.clips)
-        self._studio.tasks.run(
+        self._tasks.run(
             partial(save_session, path, session, clips),
             lambda _none: self._saved(path, session, then),
-            self._editor.complain,
+            lambda error: self._messages.error(describe(error)),
         )
 
     def recover(self, contents: SessionContents) -> None:
@@ -222,29 +207,26 @@ class FileControl(QObject):
         self._document.new()
 
     def _load(self, path: Path) -> None:
-        self._studio.tasks.run(
+        self._tasks.run(
             partial(load_session, path), partial(self._opened, path), partial(self._gone, path)
         )
 
     def _saved(self, path: Path, session: Session, then: Callable[[], object] | None) -> None:
         self._document.mark_saved(path, session)
-        self.settings_changed.emit(remember_file(self.settings, path))
-        self._studio.messages.info(f"Saved as '{path.name}'.")
+        self._settings.change(remember_file(self._settings.value, path))
+        self._messages.info(f"Saved as '{path.name}'.")
         if then is not None:
             then()
 
     def _opened(self, path: Path, contents: SessionContents) -> None:
         self.leaving.emit()
         self._document.show(contents, path)
-        self.settings_changed.emit(remember_file(self.settings, path))
+        self._settings.change(remember_file(self._settings.value, path))
 
     def _gone(self, path: Path, error: Exception) -> None:
         if not path.exists():
-            self.settings_changed.emit(forget_file(self.settings, path))
-        self._studio.messages.error(describe(error, path))
-
-    def _open_recent(self, path: Path, _checked: bool = False) -> None:
-        self.open_session(path)
+            self._settings.change(forget_file(self._settings.value, path))
+        self._messages.error(describe(error, path))
 
     def _remember_folder(self, folder: Path) -> None:
-        self.settings_changed.emit(replace(self.settings, last_folder=str(folder)))
+        self._settings.change(replace(self._settings.value, last_folder=str(folder)))

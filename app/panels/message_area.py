@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 from typing_extensions import override
 
-from app.live.messages import Kind, Message
+from app.live.messages import Kind, Message, Messages
 from app.theme import GRID, theme_of, translucent
 
 MOST_SHOWN = 4
@@ -83,8 +83,9 @@ class MessageArea(QWidget):
     *Thread:* GUI.
     """
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, messages: Messages, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        messages.told.connect(self.show_message)
         self._rows: list[MessageRow] = []
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from PySide6.QtCore import QMimeData, QPoint, Qt, QUrl, Signal
+from PySide6.QtCore import QMimeData, QPoint, Qt, QUrl
 from PySide6.QtGui import QDrag, QMouseEvent
 from PySide6.QtWidgets import (
     QApplication,
@@ -18,7 +19,12 @@ from PySide6.QtWidgets import (
 )
 from typing_extensions import override
 
-from app.models.session import MAX_GAIN_DB
+from app.live.drag_out import DragOut
+from app.live.editor import Editor
+from app.live.meters import OutputMeters
+from app.live.preview import Preview
+from app.models.document import Document
+from app.models.session import MAX_GAIN_DB, Session
 from app.theme import GRID
 from app.widgets.level_meter import LevelMeter
 from app.widgets.parameter_slider import ParameterSlider
@@ -88,29 +94,21 @@ class DragHandle(QPushButton):
 class OutputPanel(QWidget):
     """Gain, meter, A/B and the handles.
 
-    *Signals:*
-        gain_changed(int): dB, while it moves.
-        gain_released()
-        original_chosen(bool): whether the source is to be heard in place of the result.
-
     *Thread:* GUI.
-
-    Args:
-        note: Gives the file of the note looked at.
-        instrument: Gives the files of the whole instrument.
     """
-
-    gain_changed = Signal(int)
-    gain_released = Signal()
-    original_chosen = Signal(bool)
 
     def __init__(
         self,
-        note: Callable[[], list[Path]],
-        instrument: Callable[[], list[Path]],
+        document: Document,
+        editor: Editor,
+        preview: Preview,
+        meters: OutputMeters,
+        dragging: DragOut,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
+        self._editor = editor
+        self._preview = preview
         self.meter = LevelMeter()
         self.gain = ParameterSlider(
             "Output", ("quiet", "loud"), LOWEST_GAIN_DB, round(MAX_GAIN_DB),
@@ -130,17 +128,16 @@ class OutputPanel(QWidget):
             button.setToolTip(tip)
             compare.addButton(button)
         self.result.setChecked(True)
-        self.original.toggled.connect(self.original_chosen)
-        self.gain.value_changed.connect(self.gain_changed)
-        self.gain.released.connect(self.gain_released)
         self.note_handle = DragHandle(
-            "Note", "Drag the note played last into another program as a WAV file", note
+            "Note",
+            "Drag the note played last into another program as a WAV file",
+            dragging.note_files,
         )
         self.instrument_handle = DragHandle(
             "Instrument",
             "Drag the whole instrument into another program, in the formats last exported;\n"
             "click to render it beforehand",
-            instrument,
+            dragging.instrument_files,
         )
         sides = QHBoxLayout()
         sides.setSpacing(0)
@@ -167,7 +164,35 @@ class OutputPanel(QWidget):
         layout.addWidget(self.meter)
         self.setFixedHeight(max(self.meter.minimumSizeHint().height(), column.sizeHint().height()))
         self.setAccessibleName("Output")
+        meters.peaks_changed.connect(self.meter.set_peaks)
+        self.original.toggled.connect(self._compare)
+        self.gain.value_changed.connect(self._set_gain)
+        self.gain.released.connect(editor.end_gesture)
+        self.instrument_handle.clicked.connect(dragging.prepare_instrument)
+        preview.compared_changed.connect(self._compared_changed)
+        document.subscribe_start(self._hear_result)
+        editor.follow(self._show)
 
     def toggle_original(self) -> None:
         """Swap what is heard."""
         (self.result if self.original.isChecked() else self.original).setChecked(True)
+
+    def _show(self, before: Session | None, after: Session) -> None:
+        if before is None or before.gain_db != after.gain_db:
+            self.gain.set_value(round(after.gain_db))
+
+    def _set_gain(self, gain_db: int) -> None:
+        self._editor.edit("Change the level", lambda s: replace(s, gain_db=float(gain_db)), "gain")
+
+    def _compare(self, is_original: bool) -> None:
+        if is_original and self._preview.compared is None:
+            self._hear_result()
+        else:
+            self._preview.play_original(is_original)
+
+    def _compared_changed(self) -> None:
+        if self._preview.compared is None:
+            self._hear_result()
+
+    def _hear_result(self) -> None:
+        self.result.setChecked(True)

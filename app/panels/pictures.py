@@ -15,9 +15,14 @@ from PySide6.QtCore import QElapsedTimer, QTimer
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from app.background.task_runner import TaskRunner
+from app.live.editor import Editor
+from app.live.keys import Keys
 from app.live.preview import Preview
+from app.live.settings_store import SettingsStore
 from app.live.source_library import SourceLibrary
+from app.models import edits
 from app.models.document import Document
+from app.models.session import Session
 from app.theme import GRID, scaled_font
 from app.widgets.note_names import note_label
 from app.widgets.spectrogram_view import SpectrogramView
@@ -30,6 +35,8 @@ if TYPE_CHECKING:
 
 LEAST_MS = 80
 """Between two pictures while the sound moves."""
+PLAYHEAD_MS = 33
+"""Between two places of the playhead."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -57,7 +64,7 @@ class MelPainter:
         return _Picture(ready=ready, mel=mel, config=self._mel.config)
 
 
-class PicturePanel(QWidget):
+class PicturesPanel(QWidget):
     """Spectrograms of source, result and difference; below them both waveforms.
 
     *Thread:* GUI.
@@ -66,24 +73,32 @@ class PicturePanel(QWidget):
     def __init__(
         self,
         document: Document,
-        book: SourceLibrary,
-        sound: Preview,
+        editor: Editor,
+        library: SourceLibrary,
+        preview: Preview,
+        keys: Keys,
         tasks: TaskRunner,
+        settings: SettingsStore,
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._document = document
-        self._book = book
-        self._sound = sound
+        self._editor = editor
+        self._library = library
+        self._preview = preview
+        self._keys = keys
         self._tasks = tasks
+        self._settings = settings
         self._paint = MelPainter()
         self._shown_clip: tuple[str, str] | None = None
         self._has_axes = False
         self._result: _Picture | None = None
         self._wanted: NoteReady | None = None
         self._is_painting = False
-        self._middle_c = 4
-        self._clock = QElapsedTimer()
+        self._clock = QElapsedTimer()  # since the last key was struck
+        self._struck: int | None = None
+        self._playhead = QTimer(self, interval=PLAYHEAD_MS)
+        self._playhead.timeout.connect(self._move_playhead)
         self._late = QTimer(self, singleShot=True, interval=LEAST_MS)
         self._late.timeout.connect(self._draw)
         self.spectrograms = SpectrogramView()
@@ -106,45 +121,42 @@ class PicturePanel(QWidget):
             wave.setFixedHeight(5 * GRID)
             layout.addWidget(title)
             layout.addWidget(wave)
-        sound.note_arrived.connect(self._note_arrived)
-        sound.mix_changed.connect(self._late.start)
-        sound.compared_changed.connect(self._late.start)
-        book.changed.connect(self._late.start)
+        preview.note_arrived.connect(self._note_arrived)
+        preview.mix_changed.connect(self._late.start)
+        preview.compared_changed.connect(self._late.start)
+        library.changed.connect(self._late.start)
+        keys.struck.connect(self._strike)
+        self.source_wave.range_changed.connect(self._trim)
+        self.source_wave.range_released.connect(editor.end_gesture)
         document.subscribe_start(self._clear)
+        settings.changed.connect(self._show_settings)
+        self._show_settings()
 
     @property
     def is_current(self) -> bool:
         """Whether the pictures show the note looked at."""
         shown = None if self._result is None else self._result.ready
-        return shown is not None and shown is self._sound.note(self._sound.focus)
+        return shown is not None and shown is self._preview.note(self._preview.focus)
 
-    def set_middle_c(self, octave: int) -> None:
-        """Name note 60 as C of this octave."""
-        self._middle_c = octave
-        self.spectrograms.set_middle_c(octave)
-        self._draw()
-
-    def strike(self) -> None:
-        """A key was played: its note is shown and the playhead starts."""
+    def _strike(self, note: int, _velocity: int) -> None:
+        """A key was played: its note is looked at, shown, and the playhead starts."""
+        self._struck = note
+        self._preview.strike(note)
         self._clock.start()
+        self._playhead.start()
         self._draw()
 
-    def tick(self, *, is_held: bool) -> None:
-        """Move the playhead.
-
-        Args:
-            is_held: Whether the key struck last is still down.
-        """
-        position_s = self._position_s(is_held) if self._clock.isValid() else None
+    def _move_playhead(self) -> None:
+        position_s = self._position_s()
         if position_s is None:
-            self._clock.invalidate()
+            self._playhead.stop()
         self.spectrograms.set_playhead(position_s)
         self.result_wave.set_playhead(position_s)
 
-    def _position_s(self, is_held: bool) -> float | None:
+    def _position_s(self) -> float | None:
         """Where in the note playing is, seconds; None when it is over."""
         elapsed_s = self._clock.elapsed() / 1000
-        if self._result is None or not is_held:
+        if self._result is None or self._struck not in self._keys.held:
             return None
         ready = self._result.ready
         loop = ready.region.loop
@@ -158,7 +170,6 @@ class PicturePanel(QWidget):
     def _clear(self) -> None:
         """Another session is there: no picture of the one before stays."""
         self._result = self._wanted = self._shown_clip = None
-        self._clock.invalidate()
         self._clear_result()
         self._draw()
 
@@ -166,13 +177,33 @@ class PicturePanel(QWidget):
         self.result_wave.set_samples(None, 44100)
         self._result_title.setText("Result")
 
+    def _show_settings(self) -> None:
+        self.spectrograms.set_middle_c(self._middle_c)
+        self._draw()
+
+    @property
+    def _middle_c(self) -> int:
+        return self._settings.value.middle_c
+
+    def _trim(self, start_s: float, end_s: float) -> None:
+        source = self._preview.compared
+        if source is None:
+            return
+        length_s = self._document.clips[source.audio_hash].length_s
+        end = None if end_s >= length_s - 1e-4 else end_s
+
+        def trim(session: Session) -> Session:
+            return edits.trim_source(session, source.id, start_s, end)
+
+        self._editor.edit(f"Trim {source.name}", trim, f"trim {source.id}")
+
     def _note_arrived(self, note: int) -> None:
-        if note == self._sound.focus and not self._late.isActive():
+        if note == self._preview.focus and not self._late.isActive():
             self._late.start()
 
     def _draw(self) -> None:
         self._show_source()
-        ready = self._sound.note(self._sound.focus)
+        ready = self._preview.note(self._preview.focus)
         if ready is None or (self._result is not None and self._result.ready is ready):
             self._show_mels()
         else:
@@ -206,7 +237,7 @@ class PicturePanel(QWidget):
         self._is_painting = False
 
     def _show_source(self) -> None:
-        source = self._sound.compared
+        source = self._preview.compared
         if source is None:
             self.source_wave.set_samples(None, 44100)
             self._source_title.setText("Source")
@@ -218,17 +249,17 @@ class PicturePanel(QWidget):
             self._shown_clip = (source.id, source.audio_hash)
         self.source_wave.set_colour(source.colour)
         self.source_wave.set_range(source.start_s, source.end_s)
-        hearing = self._book.hearing(source)
-        onset_s = None if hearing is None else source.start_s + hearing.onset_s
+        heard = self._library.first_listen(source)
+        onset_s = None if heard is None else source.start_s + heard.onset_s
         self.source_wave.set_onset(onset_s)
         self._source_title.setText(f"Source   {source.name}")
 
     def _show_mels(self) -> None:
         if not self._has_axes:
             return
-        source = self._sound.compared
-        timbre = None if source is None else self._book.timbre(source)
-        is_silent = self._sound.sound is None
+        source = self._preview.compared
+        timbre = None if source is None else self._library.timbre(source)
+        is_silent = self._preview.sound is None
         result = None if self._result is None or is_silent else self._result
         self.spectrograms.set_mels(
             None if timbre is None else timbre.mel, None if result is None else result.mel

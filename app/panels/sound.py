@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QGridLayout, QToolButton, QWidget
 
+from app.live.editor import Editor
+from app.models.session import Session
+from app.panels.layout import heading, stack
 from app.theme import GRID
 from app.widgets.parameter_slider import ParameterSlider, percent
 from core.parameters import parameters
@@ -33,6 +35,8 @@ class _Row:
     steps: int
     """Places of the slider in one unit of the setting."""
     tip: str
+    step: str
+    """What a move of it is called in the history."""
     text: Callable[[int], str]
     """What is shown beside the slider at a place."""
 
@@ -45,6 +49,7 @@ _ROWS = (
         steps=100,
         tip="How far the model adapts itself to the recording: 0 % plays what it knows of such\n"
         "sounds, 100 % is true to this one, more exaggerates what sets it apart",
+        step="Change faithfulness",
         text=percent,
     ),
     _Row(
@@ -55,6 +60,7 @@ _ROWS = (
         tip="How far from its root a single source, or a note of one instrument, is played by the\n"
         "recording itself, shifted; beyond, the recording is given the colour that the model\n"
         "draws. At ±0 the model plays alone",
+        step="Change the recording's share",
         text=lambda place: f"±{place / 2:g}",
     ),
     _Row(
@@ -63,6 +69,7 @@ _ROWS = (
         ends=("none", "full"),
         steps=100,
         tip="How much of the recording's own body and room, which the model misses, is added back",
+        step="Change the body",
         text=percent,
     ),
     _Row(
@@ -71,6 +78,7 @@ _ROWS = (
         ends=("soft", "hard"),
         steps=1,
         tip="How hard the notes are struck when they are rendered (MIDI velocity)",
+        step="Change the strike",
         text=str,
     ),
     _Row(
@@ -79,6 +87,7 @@ _ROWS = (
         ends=("none", "wild"),
         steps=100,
         tip="How far the dice may lead away from the mean sound",
+        step="Change variation",
         text=percent,
     ),
 )
@@ -87,28 +96,21 @@ _ROWS = (
 class SoundPanel(QWidget):
     """A slider for each setting of a sound, and dice for its seed.
 
-    *Signals:*
-        settings_changed(RenderSettings, str): the settings, and what was moved.
-        released(): the move is over.
-
     *Thread:* GUI.
     """
 
-    settings_changed = Signal(object, str)
-    released = Signal()
-
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, editor: Editor, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._settings = RenderSettings()
+        self._editor = editor
         self.sliders = {row.name: _slider(row) for row in _ROWS}
         """The sliders by the settings they move."""
         self.dice = QToolButton()
         self.dice.setText("⚄  Roll")
         self.dice.setAccessibleName("Roll the dice")
         self.dice.setToolTip("Another variation of this sound (Ctrl+R)")
-        self.dice.setShortcut("Ctrl+R")
         self.dice.clicked.connect(self.roll)
-        layout = QGridLayout(self)
+        content = QWidget()
+        layout = QGridLayout(content)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setHorizontalSpacing(2 * GRID)
         layout.setVerticalSpacing(GRID)
@@ -119,30 +121,53 @@ class SoundPanel(QWidget):
         for row in _ROWS:
             slider = self.sliders[row.name]
             slider.value_changed.connect(partial(self._take, row))
-            slider.released.connect(self.released)
+            slider.released.connect(editor.end_gesture)
+        stack(self, heading("Sound"), content)
         self.setAccessibleName("Sound")
-
-    def set_settings(self, settings: RenderSettings) -> None:
-        """Show settings; tells nobody."""
-        self._settings = settings
-        for row in _ROWS:
-            self.sliders[row.name].set_value(round(row.steps * getattr(settings, row.name)))
+        editor.follow(self._show)
 
     def roll(self) -> None:
         """Draw another variation."""
-        settings = replace(
-            self._settings,
-            seed=random.randrange(_SEEDS),
-            variation=self._settings.variation or DICE_VARIATION,
+
+        def change(settings: RenderSettings) -> RenderSettings:
+            variation = settings.variation or DICE_VARIATION
+            return replace(settings, seed=random.randrange(_SEEDS), variation=variation)
+
+        self._edit("Roll the dice", change)
+        self._editor.end_gesture()
+
+    def toggle_one_instrument(self) -> None:
+        """Take the sources for notes of one instrument, or morph between them again."""
+        is_on = not self._editor.session.one_instrument
+        self._editor.edit(
+            "Play as one instrument" if is_on else "Morph on the pad",
+            lambda session: replace(session, one_instrument=is_on),
         )
-        self.set_settings(settings)
-        self.settings_changed.emit(settings, "dice")
-        self.released.emit()
+
+    def _show(self, before: Session | None, after: Session) -> None:
+        if before is None or before.settings != after.settings:
+            for row in _ROWS:
+                place = round(row.steps * getattr(after.settings, row.name))
+                self.sliders[row.name].set_value(place)
 
     def _take(self, row: _Row, place: int) -> None:
         value: Any = place if row.steps == 1 else place / row.steps
-        self._settings = replace(self._settings, **{row.name: value})
-        self.settings_changed.emit(self._settings, row.name)
+
+        def change(settings: RenderSettings) -> RenderSettings:
+            return replace(settings, **{row.name: value})
+
+        self._edit(row.step, change, f"sound {row.name}")
+
+    def _edit(
+        self,
+        label: str,
+        change: Callable[[RenderSettings], RenderSettings],
+        merge_key: str | None = None,
+    ) -> None:
+        def edit(session: Session) -> Session:
+            return replace(session, settings=change(session.settings))
+
+        self._editor.edit(label, edit, merge_key)
 
 
 def _slider(row: _Row) -> ParameterSlider:

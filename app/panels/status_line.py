@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QFontMetrics
 from PySide6.QtWidgets import (
     QHBoxLayout,
@@ -12,13 +12,23 @@ from PySide6.QtWidgets import (
     QToolButton,
     QWidget,
 )
+from typing_extensions import override
 
+from app.audio.midi_input import MidiState
 from app.audio.output_stream import StreamKind, StreamState
+from app.background.device_bridge import DeviceBridge
+from app.background.render_bridge import RenderBridge
+from app.keyboard import KeyState
+from app.live.meters import OutputMeters
+from app.live.preview import Preview
+from app.live.settings_store import SettingsStore
+from app.live.source_library import SourceLibrary
 from app.theme import GRID, scaled_font, theme_of
+from app.widgets.computer_keyboard import ComputerKeyboard
 from app.widgets.note_names import note_label
-from core.inference.service import ServiceState, ServiceStatus
+from core.inference.service import ServiceState
 
-_LONGEST_NAME = 28  # characters of a sound device
+_LONGEST_NAME = 28  # characters of a sound device or a source
 
 
 class StatusLine(QWidget):
@@ -32,8 +42,24 @@ class StatusLine(QWidget):
 
     fit_cancelled = Signal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        library: SourceLibrary,
+        preview: Preview,
+        rendering: RenderBridge,
+        devices: DeviceBridge,
+        meters: OutputMeters,
+        letters: ComputerKeyboard,
+        settings: SettingsStore,
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
+        self._library = library
+        self._preview = preview
+        self._rendering = rendering
+        self._letters = letters
+        self._settings = settings
+        self._bad: dict[QLabel, bool] = {}  # whether what a label says is bad news
         font = scaled_font(self.font(), 0.9)
         self.engine = _field("Rendering")
         self.bar = QProgressBar()
@@ -63,14 +89,32 @@ class StatusLine(QWidget):
             layout.addWidget(label)
         self.bar.hide()
         self.cancel_fit.hide()
-        self._fitted_name = ""
-        self._service = ServiceStatus(state=ServiceState.LOADING)
         self.setFixedHeight(QFontMetrics(font).height() + GRID)
         self.setAccessibleName("Status")
 
-    def show_service(self, status: ServiceStatus) -> None:
+        rendering.status_changed.connect(self._show_service)
+        preview.states_changed.connect(self._show_progress)
+        library.fitting_changed.connect(self._show_fit)
+        meters.underruns_changed.connect(self._show_underruns)
+        queued = Qt.ConnectionType.QueuedConnection
+        devices.stream_changed.connect(self._show_audio, queued)
+        devices.midi_changed.connect(self._show_midi, queued)
+        letters.octave_changed.connect(self._show_letters)
+        letters.velocity_changed.connect(self._show_letters)
+        settings.changed.connect(self._show_letters)
+        self._show_letters()
+        self._show_service()
+
+    @override
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange:
+            for label in self._bad:
+                self._colour(label)
+
+    def _show_service(self) -> None:
         """Show what the networks do."""
-        self._service = status
+        status = self._rendering.status
         where = {"cpu": "CPU", "cuda": "GPU", "mps": "GPU"}.get(
             status.device_name, status.device_name
         )
@@ -83,61 +127,61 @@ class StatusLine(QWidget):
             ServiceState.FAILED: "No rendering: the networks could not be loaded",
             ServiceState.CLOSED: "Closing",
         }[status.state]
-        if self._fitted_name:
-            text = f"Fitting {self._fitted_name}"
+        if self._library.fitting is not None:
+            text = f"Fitting {_shortened(self._library.fitting.name)}"
         self._say(self.engine, text, status.message or text, is_bad=bool(status.message))
 
-    def show_progress(self, done: int, total: int) -> None:
+    def _show_progress(self) -> None:
         """Show how many keys are rendered, unless a fit is shown."""
-        if self._fitted_name:
+        if self._library.fitting is not None:
             return
-        self.bar.setVisible(total > 0 and done < total)
-        self.bar.setRange(0, max(total, 1))
+        states = self._preview.key_states()
+        done = sum(state is not KeyState.PENDING for state in states.values())
+        self.bar.setVisible(done < len(states))
+        self.bar.setRange(0, max(len(states), 1))
         self.bar.setValue(done)
 
-    def show_fit(self, name: str, done: int, total: int) -> None:
-        """Show a fit under way, and the button that cancels it.
+    def _show_fit(self) -> None:
+        """Show a fit under way, and the button that cancels it."""
+        fitting = self._library.fitting
+        is_fitting = fitting is not None
+        self.cancel_fit.setVisible(is_fitting)
+        self.bar.setAccessibleName("Steps of the fit" if is_fitting else "Notes rendered")
+        if fitting is None:
+            self._show_progress()
+        else:
+            self.bar.setVisible(True)
+            self.bar.setRange(0, max(fitting.total, 1))
+            self.bar.setValue(fitting.done)
+        self._show_service()
 
-        Args:
-            name: Name of the source; empty when there is none.
-            done: Steps.
-            total: Steps.
-        """
-        self._fitted_name = name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
-        self.cancel_fit.setVisible(bool(name))
-        self.bar.setAccessibleName("Steps of the fit" if name else "Notes rendered")
-        self.bar.setVisible(bool(name))
-        self.bar.setRange(0, max(total, 1))
-        self.bar.setValue(done)
-        self.show_service(self._service)
-
-    def show_audio(self, state: StreamState) -> None:
+    def _show_audio(self, state: StreamState) -> None:
         """Show where sound goes."""
         text = state.kind.value
         if state.kind is StreamKind.RUNNING and state.device is not None:
-            name = state.device.name
-            text = name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+            text = _shortened(state.device.name)
             if state.latency_s > 0:
                 text += f", {1000 * state.latency_s:.0f} ms"
         bad = (StreamKind.LOST, StreamKind.NO_DEVICE, StreamKind.REFUSED)
         self._say(self.audio, f"Sound: {text}", state.message, is_bad=state.kind in bad)
 
-    def show_underruns(self, count: int) -> None:
+    def _show_underruns(self, count: int) -> None:
         """Show how often the sound broke off."""
         text = "no underruns" if count == 0 else f"{count} underruns"
         tip = "Times that the sound device got no sound in time; larger blocks help (settings)"
         self._say(self.underruns, text, tip, is_bad=count > 0)
 
-    def show_midi(self, text: str, is_on: bool) -> None:
+    def _show_midi(self, state: MidiState) -> None:
         """Show which MIDI keyboards are heard."""
-        self._say(self.midi, "MIDI on" if is_on else "no MIDI", text)
+        self._say(self.midi, "MIDI on" if state.open_ports else "no MIDI", state.message)
 
-    def show_letters(self, octave: int, velocity: int, middle_c: int) -> None:
+    def _show_letters(self) -> None:
         """Show what the computer keyboard plays."""
+        octave, middle_c = self._letters.octave, self._settings.value.middle_c
         name = note_label(12 * octave, middle_c) if octave <= 10 else ""
         self._say(
             self.letters,
-            f"Letters: {name}, velocity {velocity}",
+            f"Letters: {name}, velocity {self._letters.velocity}",
             "The A key plays this note: Z and X move it by an octave, C and V the velocity",
         )
 
@@ -145,8 +189,16 @@ class StatusLine(QWidget):
         label.setText(text)
         label.setToolTip(tip)
         label.setAccessibleName(text)
+        self._bad[label] = is_bad
+        self._colour(label)
+
+    def _colour(self, label: QLabel) -> None:
         theme = theme_of(self.palette())
-        label.setStyleSheet(f"color: {theme.warning if is_bad else theme.dim_text};")
+        label.setStyleSheet(f"color: {theme.warning if self._bad[label] else theme.dim_text};")
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
 
 
 def _field(name: str) -> QLabel:

@@ -10,7 +10,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
-from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
@@ -95,12 +95,24 @@ class Program:
             recovery_folder=folder / "recovery",
             dragged_folder=folder / "dragged",
         )
-        self.studio = self.application.studio
-        self.window = self.application.window
+        it = self.application
+        self.window = it.window
+        actions = self.window.findChildren(QAction)
+        self.actions = {action.iconText(): action for action in actions}
+        self.document, self.library, self.preview = it.document, it.library, it.preview
+        self.keys, self.importer, self.service = it.keys, it.importer, it.service
+        self.messages, self.message_area, self.files = it.messages, it.message_area, it.files
+        self.shelf, self.one_instrument = it.sources.shelf, it.sources.one_instrument
+        self.pad_panel, self.pad, self.paths = it.pad, it.pad.pad, it.pad.paths
+        self.sound_panel, self.envelope = it.sound, it.envelope.envelope
+        self.pictures, self.output, self.status = it.pictures, it.output, it.status
+        self.snapshots, self.snapshot_bar = it.snapshots, it.snapshots.bar
+        self.piano_panel, self.piano = it.piano, it.piano.piano
+        self.exports = it.exports
 
     @property
     def names(self) -> list[str]:
-        return [source.name for source in self.studio.document.session.sources]
+        return [source.name for source in self.document.session.sources]
 
     @property
     def sampler(self) -> Sampler:
@@ -125,12 +137,12 @@ class Program:
         )
         place = QPointF(target.rect().center())
         target.dragEnterEvent(QDragEnterEvent(place.toPoint(), *arguments))
-        with self.qtbot.waitSignal(self.studio.importer.finished, timeout=WAIT_MS):
+        with self.qtbot.waitSignal(self.importer.finished, timeout=WAIT_MS):
             target.dropEvent(QDropEvent(place, *arguments))
 
     def wait_rendered(self) -> None:
         self.qtbot.waitUntil(
-            lambda: not self.studio.book.is_busy and self.studio.sound.is_complete, timeout=WAIT_MS
+            lambda: not self.library.is_busy and self.preview.is_complete, timeout=WAIT_MS
         )
 
     def listen(self, length_s: float = 0.3) -> NDArray[np.float32]:
@@ -140,7 +152,7 @@ class Program:
         return out[0]
 
     def close(self) -> None:
-        self.studio.document.mark_saved(Path("anywhere.hgs"), self.studio.document.session)
+        self.document.mark_saved(Path("anywhere.hgs"), self.document.session)
         self.window.close()
         self.application.close()
         self.application.deleteLater()

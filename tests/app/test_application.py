@@ -94,7 +94,7 @@ def test_examples_fill_the_pad() -> None:
 def test_settings_are_kept_and_applied(qtbot: QtBot, tmp_path: Path) -> None:
     program = Program(qtbot, tmp_path)
     program.start()
-    program.window.settings_changed.emit(replace(AppSettings(), middle_c=3, block_size=512))
+    program.application.settings.change(replace(AppSettings(), middle_c=3, block_size=512))
     qtbot.waitUntil(lambda: len(program.audio.streams) == 2, timeout=WAIT_MS)
     assert program.audio.streams[-1].block_frames == 512
     program.close()
@@ -113,13 +113,13 @@ def test_an_orderly_end_leaves_nothing_to_recover(qtbot: QtBot, tmp_path: Path) 
 
 
 def answers(program: Program) -> list[str]:
-    rows = program.window.messages.findChildren(MessageRow)
+    rows = program.message_area.findChildren(MessageRow)
     return [answer.text for row in rows for answer in row.message.answers]
 
 
 def click(program: Program, text: str) -> None:
     """Press a button of a message."""
-    buttons = program.window.messages.findChildren(QPushButton)
+    buttons = program.message_area.findChildren(QPushButton)
     (button,) = (button for button in buttons if button.text() == text)
     button.click()
 
@@ -137,7 +137,7 @@ def test_a_session_that_a_crash_left_is_restored(qtbot: QtBot, tmp_path: Path) -
     qtbot.waitUntil(lambda: answers(program) == ["Restore it", "Discard it"], timeout=WAIT_MS)
     click(program, "Restore it")
     qtbot.waitUntil(lambda: program.names == ["bell"], timeout=WAIT_MS)
-    assert program.studio.document.is_dirty
+    assert program.document.is_dirty
     qtbot.waitUntil(lambda: not kept.exists(), timeout=WAIT_MS)  # it was written anew
     program.close()
 
@@ -171,7 +171,7 @@ def test_a_session_that_cannot_be_restored_is_kept_and_offered_once(
     aside = tmp_path / "recovery" / "unreadable session 1.hgs"
     qtbot.waitUntil(
         lambda: (
-            [message.text for message in program.window.messages.messages]
+            [message.text for message in program.message_area.messages]
             == [f"The session of last time cannot be read; it is kept as '{aside}'."]
         ),
         timeout=WAIT_MS,
@@ -186,10 +186,10 @@ def test_networks_that_cannot_be_loaded_are_named_and_the_window_stays(
     qtbot: QtBot, tmp_path: Path
 ) -> None:
     program = Program(qtbot, tmp_path)
-    program.studio.service._load = _refuse  # type: ignore[assignment]
+    program.service._load = _refuse  # type: ignore[assignment]
     program.start()
-    qtbot.waitUntil(lambda: bool(program.window.messages.messages), timeout=WAIT_MS)
-    assert "no such device" in program.window.messages.messages[0].text
+    qtbot.waitUntil(lambda: bool(program.message_area.messages), timeout=WAIT_MS)
+    assert "no such device" in program.message_area.messages[0].text
     program.drop(write_tone(tmp_path / "a.wav"))
     assert program.names == ["a"]
     program.close()
@@ -206,12 +206,12 @@ def test_a_picture_is_taken_once_all_is_rendered(
     ends: list[int] = []
     monkeypatch.setattr("app.screenshot.QApplication.exit", ends.append)
     path = tmp_path / "pictures" / "window.png"
-    picture = Screenshot(program.studio, program.window, path, (1100, 700))
+    picture = Screenshot(program.window, lambda: program.application.is_settled, path, (1100, 700))
     picture.start()
     program.start(write_tone(tmp_path / "a.wav"), write_tone(tmp_path / "b.wav", 48))
     qtbot.waitUntil(lambda: ends == [0], timeout=60_000)
-    assert program.studio.sound.is_complete
-    assert program.window.is_settled
+    assert program.preview.is_complete
+    assert program.application.is_settled
     with Image.open(path) as image:
         assert image.size == (1100, 700)
         assert len(set(image.convert("P").get_flattened_data())) > 30

@@ -44,16 +44,16 @@ def program(qtbot: QtBot, tmp_path: Path) -> Iterator[Program]:
     "name", [each.name for each in fields(RenderSettings) if each.name != "seed"]
 )
 def test_every_slider_reaches_the_engine_over_its_whole_range(program: Program, name: str) -> None:
-    slider = program.window.sound_panel.sliders[name].slider
+    slider = program.sound_panel.sliders[name].slider
     declared = parameters(RenderSettings)[name]
     for place, expected in (
         (slider.minimum(), declared.least),
         (slider.maximum(), declared.most),
         (slider.maximum() - 1, None),
     ):
-        before = program.studio.document.session.settings
+        before = program.document.session.settings
         slider.setValue(place)
-        value = getattr(program.studio.document.session.settings, name)
+        value = getattr(program.document.session.settings, name)
         assert value != getattr(before, name) or place == slider.minimum()
         if expected is not None:
             assert value == expected
@@ -63,9 +63,9 @@ def test_every_slider_reaches_the_engine_over_its_whole_range(program: Program, 
 
 
 def test_the_dice_ask_for_another_seed_that_is_heard(program: Program) -> None:
-    before = program.studio.document.session.settings
-    program.window.sound_panel.dice.click()
-    after = program.studio.document.session.settings
+    before = program.document.session.settings
+    program.sound_panel.dice.click()
+    after = program.document.session.settings
     assert after.seed != before.seed
     assert after.variation > 0.0
     program.wait_rendered()

@@ -23,8 +23,8 @@ class Desk(Program):
         self.drop(write_tone(folder / f"{name}.wav", length_s=0.2))
 
     def save_as(self, path: Path) -> None:
-        self.window.files.save_as(path)
-        self.qtbot.waitUntil(lambda: not self.studio.document.is_dirty, timeout=WAIT_MS)
+        self.files.save_as(path)
+        self.qtbot.waitUntil(lambda: not self.document.is_dirty, timeout=WAIT_MS)
 
     def press(self, answer: QMessageBox.StandardButton) -> str:
         return press(self.qtbot, self.window, answer)
@@ -37,7 +37,7 @@ class Desk(Program):
 
     @property
     def said(self) -> list[str]:
-        return [message.text for message in self.window.messages.messages]
+        return [message.text for message in self.message_area.messages]
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_cancel_keeps_the_window_and_the_work(program: Desk) -> None:
     assert program.press(BUTTONS.Cancel) == "'Untitled' was changed. Save it first?"
     assert program.window.isVisible()
     assert program.names == ["mine"]
-    assert program.studio.document.is_dirty
+    assert program.document.is_dirty
     assert not program.window.close()  # and asks again
     program.press(BUTTONS.Cancel)
 
@@ -118,7 +118,7 @@ def test_a_failed_save_keeps_the_window_and_the_work(program: Desk, tmp_path: Pa
     )
     assert program.window.isVisible()
     assert program.names == ["mine", "other"]
-    assert program.studio.document.is_dirty
+    assert program.document.is_dirty
 
 
 def test_what_changes_while_it_is_saved_is_asked_about_again(program: Desk, tmp_path: Path) -> None:
@@ -126,25 +126,25 @@ def test_what_changes_while_it_is_saved_is_asked_about_again(program: Desk, tmp_
     program.work(tmp_path, "other")
     program.window.close()
     program.press(BUTTONS.Save)
-    program.window.cursor_control.move_by_controller(0.9, 0.1)  # before it is written
+    program.pad_panel.move_by_controller(0.9, 0.1)  # before it is written
     assert program.press(BUTTONS.Cancel) == "'work' was changed. Save it first?"
     assert names_in(tmp_path / "work.hgs") == ["mine", "other"]
     assert program.window.isVisible()
 
 
 def test_new_goes_on_after_save_and_after_discard(program: Desk, tmp_path: Path) -> None:
-    document = program.studio.document
-    program.window.files.new()
+    document = program.document
+    program.files.new()
     program.press(BUTTONS.Cancel)
     assert program.names == ["mine"]
-    program.window.files.new()
+    program.files.new()
     program.press(BUTTONS.Save)
     program.type_name(tmp_path / "kept")
     program.qtbot.waitUntil(lambda: program.names == [], timeout=WAIT_MS)
     assert (document.path, document.is_dirty) == (None, False)
     assert names_in(tmp_path / "kept.hgs") == ["mine"]
     program.work(tmp_path, "other")
-    program.window.files.new()
+    program.files.new()
     program.press(BUTTONS.Discard)
     assert program.names == []
 
@@ -152,12 +152,12 @@ def test_new_goes_on_after_save_and_after_discard(program: Desk, tmp_path: Path)
 def test_open_goes_on_after_save_and_after_discard(program: Desk, tmp_path: Path) -> None:
     program.save_as(tmp_path / "first.hgs")
     program.work(tmp_path, "other")
-    program.window.files.open_session(tmp_path / "first.hgs")
+    program.files.open_session(tmp_path / "first.hgs")
     program.press(BUTTONS.Discard)
     program.qtbot.waitUntil(lambda: program.names == ["mine"], timeout=WAIT_MS)
-    program.window.files.new()
+    program.files.new()
     program.work(tmp_path, "third")
-    program.window.files.open_session(tmp_path / "first.hgs")
+    program.files.open_session(tmp_path / "first.hgs")
     program.press(BUTTONS.Save)
     program.type_name(tmp_path / "third.hgs")
     program.qtbot.waitUntil(lambda: program.names == ["mine"], timeout=WAIT_MS)
@@ -166,7 +166,7 @@ def test_open_goes_on_after_save_and_after_discard(program: Desk, tmp_path: Path
 
 def test_two_wishes_ask_once(program: Desk, tmp_path: Path) -> None:
     program.window.close()
-    program.window.files.new()
+    program.files.new()
     assert len(open_dialogs(program.window)) == 1
     program.press(BUTTONS.Cancel)
     assert program.names == ["mine"]
@@ -178,21 +178,21 @@ def test_another_session_is_replaced_only_if_the_person_says_so(
 ) -> None:
     taken = tmp_path / f"{typed.removesuffix('.hgs')}.hgs"
     program.save_as(taken)
-    program.window.files.new()
+    program.files.new()
     program.work(tmp_path, "other")
     before = taken.read_bytes()
-    program.window.files.ask_save()
+    program.files.ask_save()
     program.type_name(tmp_path / typed)
     assert program.press(BUTTONS.Cancel).startswith(f"'{taken.name}' exists already")
     assert taken.read_bytes() == before
     program.type_name(tmp_path / typed)  # it asks for another name, or this one again
     program.press(BUTTONS.Yes)
-    program.qtbot.waitUntil(lambda: program.studio.document.path == taken, timeout=WAIT_MS)
+    program.qtbot.waitUntil(lambda: program.document.path == taken, timeout=WAIT_MS)
     assert names_in(taken) == ["other"]
 
 
 def test_the_menu_saves(program: Desk, tmp_path: Path) -> None:
-    program.window.save_action.trigger()
+    program.actions["Save"].trigger()
     program.type_name(tmp_path / "named")
-    program.qtbot.waitUntil(lambda: not program.studio.document.is_dirty, timeout=WAIT_MS)
-    assert program.studio.document.path == tmp_path / "named.hgs"
+    program.qtbot.waitUntil(lambda: not program.document.is_dirty, timeout=WAIT_MS)
+    assert program.document.path == tmp_path / "named.hgs"

@@ -49,17 +49,17 @@ class Studio(Program):
     engine: FittingEngine
 
     def source(self, index: int = 0) -> Source:
-        return self.studio.document.session.sources[index]
+        return self.document.session.sources[index]
 
     def press_fit(self, index: int = 0) -> None:
-        self.window.shelf.row(self.source(index).id).fit.click()
+        self.shelf.row(self.source(index).id).fit.click()
 
     def says(self, index: int = 0) -> str:
-        return self.window.shelf.row(self.source(index).id).certainty.text()
+        return self.shelf.row(self.source(index).id).certainty.text()
 
     def is_fitted(self, index: int = 0) -> bool:
         """Whether what sounds is the fitted timbre."""
-        settings = self.studio.sound.sound
+        settings = self.preview.sound
         assert settings is not None
         return bool(settings.mix.timbres[index].fitted)
 
@@ -72,7 +72,7 @@ def program(qtbot: QtBot, tmp_path: Path) -> Iterator[Studio]:
     program = Studio(qtbot, tmp_path, FittingEngine())
     program.start()
     program.drop(write_tone(tmp_path / "low.wav", 48), write_tone(tmp_path / "mid.wav", 60))
-    document = program.studio.document
+    document = program.document
     document.edit("Between", edits.move_cursor(document.session, 0.5, 0.5))
     program.wait_rendered()
     yield program
@@ -81,7 +81,7 @@ def program(qtbot: QtBot, tmp_path: Path) -> Iterator[Studio]:
 
 
 def test_a_fit_is_one_step_that_sounds_and_shows(program: Studio) -> None:
-    document, row = program.studio.document, program.window.shelf.row("s1")
+    document, row = program.document, program.shelf.row("s1")
     before, said = document.session, program.says()
     program.press_fit()
     assert document.history.undo_label == "Fit low closely"
@@ -89,12 +89,12 @@ def test_a_fit_is_one_step_that_sounds_and_shows(program: Studio) -> None:
     program.wait_rendered()
     assert (program.is_fitted(0), program.is_fitted(1)) == (True, False)
     assert (row.fit.isChecked(), program.says()) == (True, said)
-    program.window.undo_action.trigger()
+    program.actions["Undo"].trigger()
     assert document.session == before
     program.wait_rendered()
     assert not program.is_fitted()
     assert not row.fit.isChecked()
-    program.window.redo_action.trigger()
+    program.actions["Redo"].trigger()
     assert program.is_fitted()  # at once: it was kept
     assert program.engine.fits == [FIT_STEPS]
     program.press_fit()  # the same action takes it back
@@ -103,22 +103,22 @@ def test_a_fit_is_one_step_that_sounds_and_shows(program: Studio) -> None:
 
 
 def test_a_cancelled_fit_leaves_the_source_as_it_was(program: Studio) -> None:
-    window, before = program.window, program.studio.document.session
-    assert not window.status.cancel_fit.isVisible()
+    before = program.document.session
+    assert not program.status.cancel_fit.isVisible()
     program.engine.is_free = False
     program.press_fit()
     program.engine.steps.release(1)
     program.wait_until(lambda: program.says() == "fitting 20%")
-    assert window.status.engine.text() == "Fitting low"
-    assert (window.status.bar.value(), window.status.bar.maximum()) == (1, FIT_STEPS)
-    window.status.cancel_fit.click()
-    assert program.studio.document.session == before
-    program.wait_until(lambda: program.studio.book.fitting is None)
+    assert program.status.engine.text() == "Fitting low"
+    assert (program.status.bar.value(), program.status.bar.maximum()) == (1, FIT_STEPS)
+    program.status.cancel_fit.click()
+    assert program.document.session == before
+    program.wait_until(lambda: program.library.fitting is None)
     program.wait_rendered()
     assert not program.is_fitted()
-    assert not window.status.cancel_fit.isVisible()
-    assert not window.status.engine.text().startswith("Fitting")
-    assert window.messages.messages == ()
+    assert not program.status.cancel_fit.isVisible()
+    assert not program.status.engine.text().startswith("Fitting")
+    assert program.message_area.messages == ()
 
 
 def test_held_keys_sound_while_a_source_is_fitted(program: Studio) -> None:
@@ -126,30 +126,30 @@ def test_held_keys_sound_while_a_source_is_fitted(program: Studio) -> None:
     program.press_fit()
     program.wait_until(lambda: bool(program.engine.fits))
     # All keys are to be rendered anew.
-    program.window.sound_panel.sliders["refinement"].slider.setValue(40)
-    program.studio.keys.press(KeyOrigin.MOUSE, 61, 100)
-    assert program.studio.sound.note(61) is None
+    program.sound_panel.sliders["refinement"].slider.setValue(40)
+    program.keys.press(KeyOrigin.MOUSE, 61, 100)
+    assert program.preview.note(61) is None
     program.engine.steps.release(2)
-    program.wait_until(lambda: program.studio.sound.note(61) is not None)
-    assert program.studio.book.fitting is not None
+    program.wait_until(lambda: program.preview.note(61) is not None)
+    assert program.library.fitting is not None
     assert not program.is_fitted()
-    program.studio.keys.release(KeyOrigin.MOUSE, 61)
+    program.keys.release(KeyOrigin.MOUSE, 61)
 
 
 def test_an_opened_session_plays_unfitted_until_it_is_fitted_again(
     program: Studio, tmp_path: Path
 ) -> None:
-    document, files = program.studio.document, program.window.files
+    document, files = program.document, program.files
     program.press_fit()
     program.wait_rendered()
     files.save_as(tmp_path / "work.hgs")
     program.wait_until(lambda: document.path is not None)
     saved = document.session
     files.new()
-    program.studio.book._fits.clear()  # as in another run of the program
+    program.library._fits.clear()  # as in another run of the program
     program.engine.is_free = False
     files.open_session(tmp_path / "work.hgs")
-    program.wait_until(lambda: program.studio.book.fitting is not None)
+    program.wait_until(lambda: program.library.fitting is not None)
     assert document.session == saved
     assert not program.is_fitted()
     program.engine.is_free = True
@@ -159,36 +159,34 @@ def test_an_opened_session_plays_unfitted_until_it_is_fitted_again(
 
 def test_what_is_fitted_no_more_is_not_fitted_to_the_end(program: Studio) -> None:
     program.engine.is_free = False
-    document = program.studio.document
+    document = program.document
     start = document.history.position
     for leave in (
-        lambda: program.window.shelf.delete_requested.emit("s1"),
-        lambda: program.window.shelf.root_changed.emit("s1", 50.0),  # another timbre
-        program.window.undo_action.trigger,
+        lambda: program.shelf.delete_requested.emit("s1"),
+        lambda: program.shelf.root_changed.emit("s1", 50.0),  # another timbre
+        program.actions["Undo"].trigger,
     ):
         program.press_fit()
-        program.wait_until(lambda: program.studio.book.fitting is not None)
-        key = program.studio.book.fitting.key
+        program.wait_until(lambda: program.library.fitting is not None)
+        key = program.library.fitting.key
         leave()
         program.wait_until(
-            lambda key=key: (
-                program.studio.book.fitting is None or program.studio.book.fitting.key != key
-            )
+            lambda key=key: program.library.fitting is None or program.library.fitting.key != key
         )
         document.go_to(start)
-        program.wait_until(lambda: program.studio.book.fitting is None)
-    assert not program.studio.book._fits
+        program.wait_until(lambda: program.library.fitting is None)
+    assert not program.library._fits
 
 
 def test_copies_are_fitted_once_and_taken_back_together(program: Studio) -> None:
     program.engine.is_free = False
     program.press_fit()
-    program.window.shelf.duplicate_requested.emit("s1")
+    program.shelf.duplicate_requested.emit("s1")
     program.engine.steps.release(2)
     program.wait_until(lambda: program.says(0) == program.says(1) == "fitting 40%")
-    program.window.status.cancel_fit.click()
-    assert [source.fit_steps for source in program.studio.document.session.sources] == [0, 0, 0]
-    program.wait_until(lambda: program.studio.book.fitting is None)
+    program.status.cancel_fit.click()
+    assert [source.fit_steps for source in program.document.session.sources] == [0, 0, 0]
+    program.wait_until(lambda: program.library.fitting is None)
     assert program.engine.fits == [FIT_STEPS]
 
 
@@ -196,8 +194,8 @@ def test_a_fit_that_fails_is_said_once_and_can_be_tried_again(program: Studio) -
     program.engine.failure = DeviceError("Memory ran out.")
     program.press_fit()
     program.wait_until(lambda: program.says() == "not fitted")
-    assert ["Memory ran out" in m.text for m in program.window.messages.messages] == [True]
-    program.window.shelf.row("s2").mute.click()
+    assert ["Memory ran out" in m.text for m in program.message_area.messages] == [True]
+    program.shelf.row("s2").mute.click()
     program.wait_rendered()
     assert len(program.engine.fits) == 1
     program.engine.failure = None
@@ -207,9 +205,8 @@ def test_a_fit_that_fails_is_said_once_and_can_be_tried_again(program: Studio) -
 
 
 def test_nothing_is_exported_that_is_still_to_be_fitted(program: Studio) -> None:
-    window = program.window
-    window.export_action.trigger()
-    dialog = window.exports.dialog
+    program.actions["Export"].trigger()
+    dialog = program.exports.dialog
     assert dialog is not None
     assert dialog.start.isEnabled()
     program.engine.is_free = False

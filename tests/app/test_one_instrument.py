@@ -35,7 +35,7 @@ def program(qtbot: QtBot, tmp_path: Path) -> Iterator[Program]:
     program = Program(qtbot, tmp_path, LoudnessEngine())
     program.start()
     program.drop(write_tone(tmp_path / "low.wav", 48), write_tone(tmp_path / "high.wav", 72))
-    document = program.studio.document
+    document = program.document
     session = edits.set_root(document.session, "s1", 48.0)
     document.edit("Roots", edits.set_root(session, "s2", 72.0))
     program.wait_rendered()
@@ -45,18 +45,18 @@ def program(qtbot: QtBot, tmp_path: Path) -> Iterator[Program]:
 
 def switch(program: Program) -> None:
     """Press the button and wait until all keys follow."""
-    program.window.one_instrument.click()
+    program.one_instrument.click()
     program.wait_rendered()
 
 
 def mix_of_now(program: Program) -> TimbreMix:
-    settings = program.studio.sound.sound
+    settings = program.preview.sound
     assert settings is not None
     return settings.mix
 
 
 def test_all_sources_sound_alike_wherever_the_cursor_is(program: Program) -> None:
-    document = program.studio.document
+    document = program.document
     for place in ((0.5, 0.5), (0.2, 0.5)):  # between the sources and on the first
         document.edit("Move", edits.move_cursor(document.session, *place))
         program.wait_rendered()
@@ -73,86 +73,90 @@ def test_all_sources_sound_alike_wherever_the_cursor_is(program: Program) -> Non
 
 
 def test_the_switch_is_one_step_to_undo_and_shown_as_it_stands(program: Program) -> None:
-    window, document = program.window, program.studio.document
+    document = program.document
     before = document.session
-    window.one_instrument.click()
+    program.one_instrument.click()
     assert document.session == replace(before, one_instrument=True)
     assert document.history.undo_label == "Play as one instrument"
-    window.undo_action.trigger()
+    program.actions["Undo"].trigger()
     assert document.session == before
-    assert not window.one_instrument.isChecked()
-    window.redo_action.trigger()
-    assert window.one_instrument.isChecked()
-    window.sound_panel.sliders["refinement"].slider.setValue(40)  # other settings leave it
+    assert not program.one_instrument.isChecked()
+    program.actions["Redo"].trigger()
+    assert program.one_instrument.isChecked()
+    program.sound_panel.sliders["refinement"].slider.setValue(40)  # other settings leave it
     assert document.session.one_instrument
 
 
 def test_one_note_alone_is_played_as_any_source(program: Program) -> None:
     switch(program)
-    program.window.shelf.row("s2").mute.click()
+    program.shelf.row("s2").mute.click()
     program.wait_rendered()
     mix = mix_of_now(program)
     assert not mix.one_instrument
     assert [timbre.name for timbre in mix.timbres] == ["low"]
-    program.window.one_instrument.click()
-    assert not program.window.one_instrument.isEnabled()
-    assert "two sources" in program.window.one_instrument.toolTip()
-    program.window.shelf.row("s2").mute.click()
-    assert program.window.one_instrument.isEnabled()
+    program.one_instrument.click()
+    assert not program.one_instrument.isEnabled()
+    assert "two sources" in program.one_instrument.toolTip()
+    program.shelf.row("s2").mute.click()
+    assert program.one_instrument.isEnabled()
 
 
 def test_notes_of_one_pitch_are_fine(program: Program) -> None:
-    document = program.studio.document
+    document = program.document
     document.edit("Root", edits.set_root(document.session, "s2", 48.0))
     switch(program)
     assert mix_of_now(program).one_instrument
-    assert program.window.messages.messages == ()
+    assert program.message_area.messages == ()
 
 
 def test_nothing_moves_the_cursor_meanwhile(program: Program) -> None:
-    window, document = program.window, program.studio.document
-    window.paths.record.click()
-    window.pad.cursor_moved.emit(0.1, 0.1)
-    window.one_instrument.click()
-    assert not window.paths.is_recording
+    document = program.document
+    program.paths.record.click()
+    program.pad.cursor_moved.emit(0.1, 0.1)
+    program.one_instrument.click()
+    assert not program.paths.is_recording
     assert document.session.path is not None
     before = document.session
-    for control in (window.paths.record, window.paths.play, window.paths.mode, window.paths.speed):
+    for control in (
+        program.paths.record,
+        program.paths.play,
+        program.paths.mode,
+        program.paths.speed,
+    ):
         assert not control.isEnabled()
         assert "one instrument" in control.toolTip()
-    QTest.mouseClick(window.pad, Qt.MouseButton.LeftButton, pos=QPoint(40, 40))
-    QTest.keyClick(window.pad, Qt.Key.Key_Home)
-    window.cursor_control.move_by_controller(0.9, 0.9)
-    window.centre_action.trigger()
+    QTest.mouseClick(program.pad, Qt.MouseButton.LeftButton, pos=QPoint(40, 40))
+    QTest.keyClick(program.pad, Qt.Key.Key_Home)
+    program.pad_panel.move_by_controller(0.9, 0.9)
+    program.actions["Centre the cursor"].trigger()
     assert document.session == before
-    assert window.pad.focusPolicy() == Qt.FocusPolicy.StrongFocus
-    window.one_instrument.click()
-    for control in (window.paths.record, window.paths.play, window.centre_action):
+    assert program.pad.focusPolicy() == Qt.FocusPolicy.StrongFocus
+    program.one_instrument.click()
+    for control in (program.paths.record, program.paths.play, program.actions["Centre the cursor"]):
         assert control.isEnabled()
         assert "one instrument" not in control.toolTip()
 
 
 def test_a_path_that_plays_ends(program: Program) -> None:
-    window = program.window
-    window.paths.record.click()
+    program.paths.record.click()
     for place in ((0.1, 0.1), (0.9, 0.1)):
-        window.pad.cursor_moved.emit(*place)
+        program.pad.cursor_moved.emit(*place)
         program.qtbot.wait(20)
-    window.paths.record.click()
-    window.paths.play.click()
-    window.one_instrument.click()
-    session = program.studio.document.session
-    assert program.studio.sound.place == (session.x, session.y)
+    program.paths.record.click()
+    program.paths.play.click()
+    program.one_instrument.click()
+    session = program.document.session
+    assert program.preview.place == (session.x, session.y)
 
 
 def test_snapshots_keep_it(program: Program) -> None:
     switch(program)
-    program.window.snapshots.store(0)
+    program.snapshots.store(0)
     switch(program)
-    program.window.snapshots.recall(0)
-    assert program.window.one_instrument.isChecked()
+    program.snapshots.recall(0)
+    assert program.one_instrument.isChecked()
     assert mix_of_now(program).one_instrument
-    program.window.pad.snapshot_dropped.emit(0, 0.4, 0.6)
+    program.pad.snapshot_dropped.emit(0, 0.4, 0.6)
     program.qtbot.waitUntil(lambda: len(program.names) == 3, timeout=WAIT_MS)
     dropped = next(r for r in reversed(program.engine.requests) if r.notes == (72,))
     assert dropped.sound.mix.one_instrument
@@ -161,13 +165,13 @@ def test_snapshots_keep_it(program: Program) -> None:
 def test_it_is_exported_as_one_sound_whatever_pad_was_wanted(
     program: Program, tmp_path: Path
 ) -> None:
-    window, document = program.window, program.studio.document
+    document = program.document
     plan = ExportSettings(
         formats=("sfz",), span=NoteSpan(low=60, high=60), grid=PadGrid(columns=3, rows=1)
     )
     document.edit("Plan", replace(document.session, export=plan))
-    window.export_action.trigger()
-    dialog = window.exports.dialog
+    program.actions["Export"].trigger()
+    dialog = program.exports.dialog
     assert dialog is not None
     assert dialog.columns.isEnabled()
     assert dialog.columns.value() == 3
@@ -185,7 +189,7 @@ def test_it_is_exported_as_one_sound_whatever_pad_was_wanted(
 
 
 def test_it_is_dragged_out_as_one_sound(program: Program) -> None:
-    document, output = program.studio.document, program.window.output
+    document, output = program.document, program.output
     plan = ExportSettings(
         formats=("sfz",), span=NoteSpan(low=60, high=60), grid=PadGrid(columns=3, rows=1)
     )
@@ -198,21 +202,20 @@ def test_it_is_dragged_out_as_one_sound(program: Program) -> None:
 
 
 def test_a_source_is_compared_at_the_loudness_of_its_own_keys(program: Program) -> None:
-    window = program.window
-    program.window.sources.select("s1")
-    document = program.studio.document
+    program.preview.choose("s1")
+    document = program.document
     a, b = document.session.sources
     between = edits.move_cursor(document.session, (a.x + b.x) / 2, (a.y + b.y) / 2)
     document.edit("Below the limiter", replace(between, gain_db=-24.0))
 
     def level() -> float:
-        window.output.original.click()
-        program.studio.keys.press(KeyOrigin.MOUSE, 48, 100)
+        program.output.original.click()
+        program.keys.press(KeyOrigin.MOUSE, 48, 100)
         program.listen(0.1)
         heard = float(np.sqrt(np.mean(program.listen() ** 2)))
-        program.studio.keys.release(KeyOrigin.MOUSE, 48)
+        program.keys.release(KeyOrigin.MOUSE, 48)
         program.listen(0.5)
-        window.output.result.click()
+        program.output.result.click()
         return heard
 
     morphed = level()  # as loud as half of both: 10 dB below its own keys

@@ -34,9 +34,9 @@ class Screen(Program):
         self.settle()
 
     def open(self, path: Path) -> None:
-        document = self.studio.document
+        document = self.document
         document.mark_saved(Path("anywhere.hgs"), document.session)
-        self.window.files.open_session(path)
+        self.files.open_session(path)
         self.qtbot.waitUntil(lambda: document.path == path, timeout=WAIT_MS)
         self.settle()
 
@@ -44,48 +44,48 @@ class Screen(Program):
         """Wait until nothing on the screen is still to change."""
         if self.names:
             self.wait_rendered()
-        self.qtbot.waitUntil(lambda: self.window.is_settled, timeout=WAIT_MS)
+        self.qtbot.waitUntil(lambda: self.application.is_settled, timeout=WAIT_MS)
         self.qtbot.wait(200)  # the last pictures are painted
 
     def look(self) -> dict[str, QImage]:
-        self.window.messages.clear()
+        self.message_area.clear()
         focused = QApplication.focusWidget()
         if focused is not None:
             focused.clearFocus()
         self.qtbot.wait(100)
-        return {region: getattr(self.window, region).grab().toImage() for region in REGIONS}
+        return {region: getattr(self, region).grab().toImage() for region in REGIONS}
 
     def change_everything(self) -> None:
         """Use all that has a state, in the document or only on the screen."""
-        window, document = self.window, self.studio.document
-        window.sources.select("s2")
-        window.snapshots.store(3)
-        window.paths.record.click()
+        document = self.document
+        self.preview.choose("s2")
+        self.snapshots.store(3)
+        self.paths.record.click()
         for place in ((0.1, 0.1), (0.5, 0.9), (0.9, 0.1)):
-            window.pad.cursor_moved.emit(*place)
+            self.pad.cursor_moved.emit(*place)
             self.qtbot.wait(20)
-        window.paths.record.click()
-        window.paths.mode.setCurrentIndex(2)
-        window.paths.speed.setValue(3.0)
+        self.paths.record.click()
+        self.paths.mode.setCurrentIndex(2)
+        self.paths.speed.setValue(3.0)
         for slider in (
-            window.sound_panel.sliders["refinement"],
-            window.sound_panel.sliders["original_range"],
-            window.sound_panel.sliders["carry_over"],
-            window.sound_panel.sliders["velocity"],
-            window.sound_panel.sliders["variation"],
+            self.sound_panel.sliders["refinement"],
+            self.sound_panel.sliders["original_range"],
+            self.sound_panel.sliders["carry_over"],
+            self.sound_panel.sliders["velocity"],
+            self.sound_panel.sliders["variation"],
         ):
             slider.slider.setValue(7)
-        window.envelope.attack.setValue(0.5)
-        window.output.gain.slider.setValue(-12)
-        window.exports.set_range(50, 60)
-        window.pictures.source_wave.range_changed.emit(0.1, 0.6)
-        window.one_instrument.click()
+        self.envelope.attack.setValue(0.5)
+        self.output.gain.slider.setValue(-12)
+        self.piano_panel.set_range(50, 60)
+        self.pictures.source_wave.range_changed.emit(0.1, 0.6)
+        self.one_instrument.click()
         document.end_gesture()
-        self.studio.keys.press(KeyOrigin.MOUSE, 70, 100)
-        self.studio.keys.release(KeyOrigin.MOUSE, 70)
+        self.keys.press(KeyOrigin.MOUSE, 70, 100)
+        self.keys.release(KeyOrigin.MOUSE, 70)
         self.settle()
-        window.output.original.click()
-        window.shelf.root_learn_requested.emit("s2")
+        self.output.original.click()
+        self.shelf.root_learn_requested.emit("s2")
 
 
 def differing(before: dict[str, QImage], after: dict[str, QImage]) -> list[str]:
@@ -118,9 +118,9 @@ def other_file(fresh: Screen, tmp_path: Path) -> Path:
     """A session of other sounds, whose sources have the ids of the used program's."""
     fresh.fill(tmp_path, x=55, y=67)
     path = tmp_path / "other.hgs"
-    fresh.window.files.save_as(path)
-    fresh.qtbot.waitUntil(lambda: not fresh.studio.document.is_dirty, timeout=WAIT_MS)
-    fresh.window.files.new()
+    fresh.files.save_as(path)
+    fresh.qtbot.waitUntil(lambda: not fresh.document.is_dirty, timeout=WAIT_MS)
+    fresh.files.new()
     fresh.settle()
     return path
 
@@ -129,8 +129,8 @@ def test_a_new_session_looks_like_a_new_window(used: Screen, fresh: Screen, tmp_
     wanted = fresh.look()
     used.fill(tmp_path, low=48, mid=60, high=72)
     used.change_everything()
-    used.studio.document.mark_saved(Path("anywhere.hgs"), used.studio.document.session)
-    used.window.files.new()
+    used.document.mark_saved(Path("anywhere.hgs"), used.document.session)
+    used.files.new()
     used.settle()
     assert differing(wanted, used.look()) == []
 
@@ -144,28 +144,28 @@ def test_an_opened_session_looks_as_in_a_new_window(
     used.open(other_file)
     assert differing(fresh.look(), used.look()) == []
     assert used.window.windowTitle() == fresh.window.windowTitle()
-    used.studio.keys.press(KeyOrigin.MOUSE, 50, 100)  # no source waits for its root
-    assert not used.studio.document.is_dirty
-    kinds = {message.kind for message in used.window.messages.messages}
+    used.keys.press(KeyOrigin.MOUSE, 50, 100)  # no source waits for its root
+    assert not used.document.is_dirty
+    kinds = {message.kind for message in used.message_area.messages}
     assert kinds <= {Kind.INFO}
 
 
 def test_undoing_everything_brings_the_screen_back(used: Screen, tmp_path: Path) -> None:
     used.fill(tmp_path, low=48, mid=60, high=72)
-    used.window.sources.select("s2")
-    used.studio.keys.press(KeyOrigin.MOUSE, 70, 100)
-    used.studio.keys.release(KeyOrigin.MOUSE, 70)
+    used.preview.choose("s2")
+    used.keys.press(KeyOrigin.MOUSE, 70, 100)
+    used.keys.release(KeyOrigin.MOUSE, 70)
     used.settle()
-    document = used.studio.document
+    document = used.document
     position, before = document.history.position, used.look()
     used.change_everything()
     changed = used.look()
     document.go_to(position)
-    used.window.output.result.click()
+    used.output.result.click()
     used.settle()
     assert differing(before, used.look()) == []
     document.go_to(len(document.history.labels))
-    used.window.output.original.click()
+    used.output.original.click()
     used.settle()
     assert differing(changed, used.look()) == []
 
@@ -173,37 +173,37 @@ def test_undoing_everything_brings_the_screen_back(used: Screen, tmp_path: Path)
 def test_a_source_that_undo_takes_away_is_looked_at_and_heard_no_more(
     used: Screen, tmp_path: Path
 ) -> None:
-    window, document = used.window, used.studio.document
+    document = used.document
     used.fill(tmp_path, low=48)
     used.fill(tmp_path, mid=60)
-    window.sources.select("s2")
-    window.output.original.click()
+    used.preview.choose("s2")
+    used.output.original.click()
     document.undo()
-    assert used.studio.sound.chosen is None
+    assert used.preview.chosen is None
     used.settle()
-    assert window.pictures._source_title.text() == "Source   low"
+    assert used.pictures._source_title.text() == "Source   low"
     document.redo()
     used.settle()
-    assert used.studio.sound.chosen is None  # as the shelf shows
+    assert used.preview.chosen is None  # as the shelf shows
     document.go_to(0)
-    assert window.output.result.isChecked()
-    used.studio.keys.press(KeyOrigin.MOUSE, 60, 100)
+    assert used.output.result.isChecked()
+    used.keys.press(KeyOrigin.MOUSE, 60, 100)
     assert np.abs(used.listen()).max() < 1e-3
 
 
 def test_what_is_compared_follows_the_document(used: Screen, tmp_path: Path) -> None:
     used.fill(tmp_path, low=48, mid=60)
-    document = used.studio.document
+    document = used.document
     document.edit("Below the limiter", replace(document.session, gain_db=-24.0))
-    used.window.sources.select("s1")
-    used.window.output.original.click()
-    used.window.shelf.root_changed.emit("s1", 60.0)  # an octave above its note
+    used.preview.choose("s1")
+    used.output.original.click()
+    used.shelf.root_changed.emit("s1", 60.0)  # an octave above its note
     used.settle()
-    used.studio.keys.press(KeyOrigin.MOUSE, 60, 100)
+    used.keys.press(KeyOrigin.MOUSE, 60, 100)
     assert pitch_hz(used.listen(), 48_000) == pytest.approx(midi_to_hz(48), rel=2e-3)
     document.undo()
     used.settle()
-    used.studio.keys.press(KeyOrigin.MOUSE, 60, 100)
+    used.keys.press(KeyOrigin.MOUSE, 60, 100)
     used.listen(0.2)
     assert pitch_hz(used.listen(), 48_000) == pytest.approx(midi_to_hz(60), rel=2e-3)
 
@@ -212,12 +212,12 @@ def test_a_source_of_another_session_is_unknown_until_it_was_listened_to(
     used: Screen, other_file: Path, tmp_path: Path
 ) -> None:
     used.fill(tmp_path, low=48, mid=60)
-    document, book = used.studio.document, used.studio.book
+    document, book = used.document, used.library
     known: list[bool] = []
 
     def look(_before: Session, after: Session) -> None:
         if after.sources[0].name == "x":
-            known.append(book.hearing(after.sources[0]) is not None)
+            known.append(book.first_listen(after.sources[0]) is not None)
 
     document.subscribe(look)
     used.open(other_file)
@@ -228,12 +228,12 @@ def test_the_export_dialog_follows_the_document(
     used: Screen, other_file: Path, tmp_path: Path
 ) -> None:
     used.fill(tmp_path, low=48, mid=60)
-    window, document = used.window, used.studio.document
-    window.export_action.trigger()
-    dialog = window.exports.dialog
+    document = used.document
+    used.actions["Export"].trigger()
+    dialog = used.exports.dialog
     assert dialog is not None
     dialog.layers.setValue(3)
-    window.exports.set_range(50, 60)  # what is chosen in the dialog and not used yet stays
+    used.piano_panel.set_range(50, 60)  # what is chosen in the dialog and not used yet stays
     span = NoteSpan(low=50, high=60)
     layered = InstrumentOptions(velocity_layers=3)
     assert dialog.chosen == ExportSettings(span=span, options=layered)

@@ -147,22 +147,21 @@ def _work(model: Path | None) -> dict[str, Any]:
         return Pause(longest, own)
 
     program.start([], shows_examples=False)
-    wait(lambda: bool(audio.streams) and program.studio.service._sample_rate > 0)
+    wait(lambda: bool(audio.streams) and program.service._sample_rate > 0)
     figures: dict[str, Any] = {"first_sound_ms": _first_sound_ms(program, audio, wait)}
-    wait(lambda: program.studio.sound.is_complete)
-    studio = program.studio
-    studio.document.new()
-    studio.importer.add(sample_paths())
+    wait(lambda: program.preview.is_complete)
+    program.document.new()
+    program.importer.add(sample_paths())
     figures["dropping 8 files"] = wait(
-        lambda: len(studio.document.session.sources) == 8 and not studio.book.is_busy
+        lambda: len(program.document.session.sources) == 8 and not program.library.is_busy
     )
-    figures["rendering 88 notes"] = wait(lambda: studio.sound.is_complete)
+    figures["rendering 88 notes"] = wait(lambda: program.preview.is_complete)
     rested_s = time.monotonic() + REST_S + 1.0
     wait(lambda: time.monotonic() > rested_s)
     figures["memory_mb"] = _memory_mb()
     figures["exporting"] = _export(program, folder, wait)
     figures["dragging the cursor"] = _drag(program, wait)
-    studio.document.mark_saved(folder / "x.hgs", studio.document.session)
+    program.document.mark_saved(folder / "x.hgs", program.document.session)
     program.window.close()
     program.close()
     return figures
@@ -175,26 +174,26 @@ def _first_sound_ms(program: Application, audio: object, wait: Wait) -> float:
     block = np.zeros((2, 256), np.float32)
     sampler = audio.streams[-1].source  # type: ignore[attr-defined]
     begun = time.perf_counter()
-    program.studio.importer.add(sample_paths()[:1])
+    program.importer.add(sample_paths()[:1])
 
     def sounds() -> bool:
-        compared = program.studio.sound.compared
-        hearing = None if compared is None else program.studio.book.hearing(compared)
-        if hearing is None:
+        compared = program.preview.compared
+        heard = None if compared is None else program.library.first_listen(compared)
+        if heard is None:
             return False
-        program.studio.keys.press(KeyOrigin.PROGRAM, round(hearing.root_pitch), 100)
+        program.keys.press(KeyOrigin.PROGRAM, round(heard.root_pitch), 100)
         sampler.render(block)
         return bool(np.abs(block).max() > 1e-4)
 
     wait(sounds)
     taken_ms = 1000 * (time.perf_counter() - begun)
-    program.studio.keys.let_go(KeyOrigin.PROGRAM)
+    program.keys.let_go(KeyOrigin.PROGRAM)
     return taken_ms
 
 
 def _export(program: Application, folder: Path, wait: Wait) -> Pause:
-    program.window.export_action.trigger()
-    dialog = program.window.exports.dialog
+    program.exports.show_dialog()
+    dialog = program.exports.dialog
     assert dialog is not None
     dialog.folder.setText(str(folder / "out"))
     dialog.run()
@@ -206,16 +205,16 @@ def _export(program: Application, folder: Path, wait: Wait) -> Pause:
 def _drag(program: Application, wait: Wait) -> Pause:
     from app.live.keys import KeyOrigin
 
-    program.studio.keys.press(KeyOrigin.PROGRAM, 60, 100)
+    program.keys.press(KeyOrigin.PROGRAM, 60, 100)
     begun = time.perf_counter()
 
     def is_over() -> bool:
         elapsed_s = time.perf_counter() - begun
-        program.window.pad.cursor_moved.emit(0.5 + 0.4 * (elapsed_s % 1.0 - 0.5), 0.4)
+        program.pad.pad.cursor_moved.emit(0.5 + 0.4 * (elapsed_s % 1.0 - 0.5), 0.4)
         return elapsed_s > 3.0
 
     pause = wait(is_over)
-    program.studio.keys.let_go(KeyOrigin.PROGRAM)
+    program.keys.let_go(KeyOrigin.PROGRAM)
     return pause
 
 

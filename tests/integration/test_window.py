@@ -34,21 +34,21 @@ def program(qtbot: QtBot, tmp_path: Path) -> Iterator[Program]:
 
 
 def errors(program: Program) -> list[str]:
-    return [m.text for m in program.window.messages.messages if m.kind is Kind.ERROR]
+    return [m.text for m in program.message_area.messages if m.kind is Kind.ERROR]
 
 
 def key_place(program: Program, note: int) -> QPoint:
-    return program.window.piano._keys().rect(note).center().toPoint()
+    return program.piano._keys().rect(note).center().toPoint()
 
 
 def pad_place(program: Program, x: float, y: float) -> QPoint:
-    return program.window.pad._to_pixels(x, y).toPoint()
+    return program.pad._to_pixels(x, y).toPoint()
 
 
 def test_from_the_first_drop_to_the_reopened_session(
     program: Program, qtbot: QtBot, tmp_path: Path
 ) -> None:
-    window, document = program.window, program.studio.document
+    document = program.document
     corrupt = tmp_path / "broken.wav"
     corrupt.write_bytes(b"RIFF nothing of use")
     program.drop(
@@ -61,32 +61,32 @@ def test_from_the_first_drop_to_the_reopened_session(
     program.wait_rendered()
     before = document.session
 
-    QTest.mousePress(window.piano, Qt.MouseButton.LeftButton, pos=key_place(program, 67))
-    qtbot.waitUntil(lambda: 67 in program.studio.keys.held)
+    QTest.mousePress(program.piano, Qt.MouseButton.LeftButton, pos=key_place(program, 67))
+    qtbot.waitUntil(lambda: 67 in program.keys.held)
     assert pitch_hz(program.listen(), 48_000) == pytest.approx(midi_to_hz(67), rel=2e-4)
     plain = level_at(program.listen(), 48_000, 3 * midi_to_hz(67))
 
     source = document.session.sources[1]
     start, end = pad_place(program, 0.5, 0.5), pad_place(program, source.x, source.y)
-    QTest.mousePress(window.pad, Qt.MouseButton.LeftButton, pos=start)
+    QTest.mousePress(program.pad, Qt.MouseButton.LeftButton, pos=start)
     for step in range(1, 6):
-        QTest.mouseMove(window.pad, start + (end - start) * step / 5)
+        QTest.mouseMove(program.pad, start + (end - start) * step / 5)
         qtbot.wait(5)
-    QTest.mouseRelease(window.pad, Qt.MouseButton.LeftButton, pos=end)
+    QTest.mouseRelease(program.pad, Qt.MouseButton.LeftButton, pos=end)
     assert (document.session.x, document.session.y) == (source.x, source.y)
-    with qtbot.waitSignal(program.studio.sound.note_arrived, timeout=WAIT_MS):
+    with qtbot.waitSignal(program.preview.note_arrived, timeout=WAIT_MS):
         pass
     program.listen(0.1)  # the crossfade
     changed = level_at(program.listen(), 48_000, 3 * midi_to_hz(67))
     assert abs(changed - plain) > 0.2
-    QTest.mouseRelease(window.piano, Qt.MouseButton.LeftButton, pos=key_place(program, 67))
+    QTest.mouseRelease(program.piano, Qt.MouseButton.LeftButton, pos=key_place(program, 67))
 
     assert document.history.undo_label == "Move the cursor"
-    window.undo_action.trigger()
+    program.actions["Undo"].trigger()
     assert document.session == before
 
-    window.export_action.trigger()
-    dialog = window.exports.dialog
+    program.actions["Export"].trigger()
+    dialog = program.exports.dialog
     assert dialog is not None
     for name, box in dialog.formats.items():
         box.setChecked(name == "sfz")
@@ -101,13 +101,13 @@ def test_from_the_first_drop_to_the_reopened_session(
     dialog.close()
 
     path = tmp_path / "work.hgs"
-    window.files.save_as(path)
+    program.files.save_as(path)
     qtbot.waitUntil(lambda: document.path == path, timeout=WAIT_MS)
     assert not document.is_dirty
     saved = document.session
-    window.files.new()
+    program.files.new()
     assert program.names == []
-    window.files.open_session(path)
+    program.files.open_session(path)
     qtbot.waitUntil(lambda: program.names == ["low", "mid"], timeout=WAIT_MS)
     assert document.session == saved
     assert not document.is_dirty
@@ -118,9 +118,9 @@ def test_the_recording_itself_sounds_before_any_note_is_rendered(
 ) -> None:
     program = Program(qtbot, tmp_path)
     program.start()
-    program.studio.service.preview = lambda *_, **__: None  # type: ignore[method-assign]
+    program.service.preview = lambda *_, **__: None  # type: ignore[method-assign]
     program.drop(write_tone(tmp_path / "a.wav", 57.3))
-    program.studio.keys.press(_mouse(), 60, 100)
+    program.keys.press(_mouse(), 60, 100)
     assert pitch_hz(program.listen(), 48_000) == pytest.approx(midi_to_hz(60), rel=2e-3)
     program.close()
 
@@ -153,12 +153,12 @@ def test_bad_input_gives_one_message_and_changes_nothing(
         soundfile.write(path, np.full((400, 1), 0.5), RATE)
     elif kind == "folder":
         path.mkdir()
-    before = program.studio.document.session
+    before = program.document.session
     program.drop(path)
     (error,) = errors(program)
     assert "strange.wav" in error
-    assert program.studio.document.session == before
-    assert not program.studio.document.is_dirty
+    assert program.document.session == before
+    assert not program.document.is_dirty
 
 
 @pytest.mark.parametrize(
@@ -238,10 +238,10 @@ def test_a_killed_program_offers_its_session_back(qtbot: QtBot, tmp_path: Path) 
         worker.wait()
     program = Program(qtbot, tmp_path)
     program.start()
-    (message,) = program.window.messages.messages
+    (message,) = program.message_area.messages
     assert [answer.text for answer in message.answers] == ["Restore it", "Discard it"]
     message.answers[0].act()
     qtbot.waitUntil(lambda: program.names == ["mine"], timeout=WAIT_MS)
-    assert program.studio.document.is_dirty
+    assert program.document.is_dirty
     program.close()
     assert find_recovery(tmp_path / "recovery") is None
