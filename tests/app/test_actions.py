@@ -42,11 +42,21 @@ def test_the_menus_hold_what_they_held(program: Program) -> None:
     tops = [action.text() for action in program.window.menuBar().actions()]
     assert tops == ["&File", "&Edit", "&Sound", "&View", "&Help"]
     assert entries(menu(program, "&File")) == [
-        "&New session", "&Open…", "Open &recent", "&Save", "Save &as…", "&Export…", "&Quit",
-    ]  # fmt: skip
+        "&New session",
+        "&Open…",
+        "Open &recent",
+        "&Save",
+        "Save &as…",
+        "&Export…",
+        "&Quit",
+    ]
     assert entries(menu(program, "&Edit")) == [
-        "&Undo", "&Redo", "&History", "&Paste files", "Se&ttings…",
-    ]  # fmt: skip
+        "&Undo",
+        "&Redo",
+        "&History",
+        "&Paste files",
+        "Se&ttings…",
+    ]
     assert entries(menu(program, "S&napshots"))[::8] == ["Recall 1", "Store in 1"]
     assert entries(menu(program, "&View"))[-1] == "Note 60 is C&5"
     assert entries(menu(program, "&Help")) == ["&Keys", "&About"]

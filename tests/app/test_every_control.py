@@ -93,9 +93,16 @@ def dialog(qtbot: QtBot, tmp_path: Path) -> ExportDialog:
         )
 
     dialog = ExportDialog(
-        ExportSettings(), "Mine", tmp_path, 4, order, lambda _order: None,  # type: ignore[arg-type, return-value]
-        pad_refusal="", note_ms=50.0, length_s=2.0,
-    )  # fmt: skip
+        ExportSettings(),
+        "Mine",
+        tmp_path,
+        4,
+        order,
+        lambda _order: None,  # type: ignore[arg-type, return-value]
+        pad_refusal="",
+        note_ms=50.0,
+        length_s=2.0,
+    )
     qtbot.addWidget(dialog)
     dialog.show()
     return dialog

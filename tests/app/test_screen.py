@@ -20,9 +20,17 @@ from core.plan import InstrumentOptions, NoteSpan
 from tests.app.program import WAIT_MS, Program, pitch_hz, write_tone
 
 REGIONS = (
-    "shelf", "pad", "paths", "pictures", "sound_panel", "envelope", "output", "snapshot_bar",
-    "piano", "one_instrument",
-)  # fmt: skip
+    "shelf",
+    "pad",
+    "paths",
+    "pictures",
+    "sound_panel",
+    "envelope",
+    "output",
+    "snapshot_bar",
+    "piano",
+    "one_instrument",
+)
 """Parts of the window that show the document."""
 
 

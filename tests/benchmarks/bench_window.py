@@ -62,9 +62,12 @@ def measure(model: Path | None) -> Iterator[Row]:
     """
     shown_ms = [_shown_ms() for _ in range(ROUNDS)]
     yield Row(
-        measure="window shown after start", value=min(shown_ms), bar=1500.0, unit="ms",
+        measure="window shown after start",
+        value=min(shown_ms),
+        bar=1500.0,
+        unit="ms",
         note=f"slowest of {ROUNDS}: {max(shown_ms):,.0f} ms",
-    )  # fmt: skip
+    )
     arguments = [sys.executable, "-m", __name__, "" if model is None else str(model)]
     with tempfile.TemporaryDirectory() as home:
         output = subprocess.run(
@@ -73,25 +76,36 @@ def measure(model: Path | None) -> Iterator[Row]:
     figures = json.loads(output.splitlines()[-1])
     yield Row(
         measure="file dropped on the window to first sound at its root key",
-        value=figures["first_sound_ms"], bar=300.0, unit="ms",
-    )  # fmt: skip
+        value=figures["first_sound_ms"],
+        bar=300.0,
+        unit="ms",
+    )
     for phase in PHASES:
         longest_ms, own_ms = figures[phase]
         yield Row(
             measure=f"longest the window did not answer while {phase}",
-            value=longest_ms, bar=50.0, unit="ms", note=f"its own work: {own_ms:.0f} ms",
-        )  # fmt: skip
+            value=longest_ms,
+            bar=50.0,
+            unit="ms",
+            note=f"its own work: {own_ms:.0f} ms",
+        )
     yield Row(
-        measure="memory with 8 sources, all keys rendered", value=figures["memory_mb"],
-        bar=1024.0, unit="MB", note="at rest",
-    )  # fmt: skip
+        measure="memory with 8 sources, all keys rendered",
+        value=figures["memory_mb"],
+        bar=1024.0,
+        unit="MB",
+        note="at rest",
+    )
 
 
 def _environment(home: str) -> dict[str, str]:
     return {
-        **os.environ, "QT_QPA_PLATFORM": "offscreen", "HOME": home,
-        "XDG_CONFIG_HOME": home, "XDG_STATE_HOME": home,
-    }  # fmt: skip
+        **os.environ,
+        "QT_QPA_PLATFORM": "offscreen",
+        "HOME": home,
+        "XDG_CONFIG_HOME": home,
+        "XDG_STATE_HOME": home,
+    }
 
 
 def _shown_ms() -> float:
@@ -99,8 +113,11 @@ def _shown_ms() -> float:
         begun = time.time()
         output = subprocess.run(
             [sys.executable, "-c", _WINDOW_SCRIPT],
-            check=True, capture_output=True, text=True, env=_environment(home),
-        ).stdout  # fmt: skip
+            check=True,
+            capture_output=True,
+            text=True,
+            env=_environment(home),
+        ).stdout
     return 1000 * (float(output.splitlines()[0]) - begun)
 
 

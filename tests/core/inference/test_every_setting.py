@@ -90,12 +90,18 @@ def made(plan: InstrumentPlan) -> tuple[object, ...]:
         instrument.envelope,
         tuple(
             (
-                region.root_note, region.low_key, region.high_key, region.low_velocity,
-                region.high_velocity, region.round_robin, region.loop, region.samples.tobytes(),
+                region.root_note,
+                region.low_key,
+                region.high_key,
+                region.low_velocity,
+                region.high_velocity,
+                region.round_robin,
+                region.loop,
+                region.samples.tobytes(),
             )
             for region in instrument.regions
         ),
-    )  # fmt: skip
+    )
 
 
 OPTIONS: dict[str, tuple[tuple[object, object], ...]] = {

@@ -40,10 +40,17 @@ CLIP = AudioClip(samples=np.ones((1, 10), np.float32), sample_rate=44100, name="
 
 def timbre_of(name: str) -> Timbre:
     return Timbre(
-        name=name, content_hash=name, root_pitch=60.0, pitch_confidence=1.0,
-        features=np.zeros(4, np.float32), mel=np.zeros((128, 40), np.float32),
-        gain=0.5, onset_s=0.0, length_s=1.0, loudness_db=-20.0,
-    )  # fmt: skip
+        name=name,
+        content_hash=name,
+        root_pitch=60.0,
+        pitch_confidence=1.0,
+        features=np.zeros(4, np.float32),
+        mel=np.zeros((128, 40), np.float32),
+        gain=0.5,
+        onset_s=0.0,
+        length_s=1.0,
+        loudness_db=-20.0,
+    )
 
 
 def settings_of(name: str, weight: float = 0.5) -> Sound:
