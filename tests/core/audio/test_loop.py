@@ -220,3 +220,20 @@ def test_whatever_comes_the_loop_fits_the_note(
 def test_a_note_without_a_period_is_refused(rate: int, f0_hz: float) -> None:
     with pytest.raises(ParameterError, match="no period"):
         find_loop(sine(440.0), rate, f0_hz)
+
+
+def test_no_loop_starts_in_the_first_quarter_and_a_tail_is_left_for_the_fade() -> None:
+    tone = (0.5 * sine(220.0, 2.0)).astype(np.float32)
+    sustain = find_sustain(tone, RATE, 220.0)
+    assert sustain.start == pytest.approx(0.5 * RATE, abs=0.06 * RATE)
+    assert len(tone) - sustain.end >= 0.03 * RATE
+    assert looped(tone, 220.0).loop.start >= sustain.start
+
+
+def test_the_release_of_a_note_that_was_let_go_is_not_looped() -> None:
+    seconds = np.arange(2 * RATE) / RATE
+    level_db = np.where(seconds < 1.6, 0.0, -60.0 * (seconds - 1.6))  # let go after 1.6 s
+    tone = (0.5 * sine(220.0, 2.0) * 10 ** (level_db / 20)).astype(np.float32)
+    sustain = find_sustain(tone, RATE, 220.0)
+    assert 1.55 * RATE < sustain.end < 1.75 * RATE  # six decibels down
+    assert looped(tone, 220.0).loop.end <= sustain.end

@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.signal import sosfreqz
 
-from core.audio.loudness import BLOCK_S, SILENCE_DB, _k_weighting, momentary_loudness_db
+from core.audio.loudness import (
+    BLOCK_S,
+    SILENCE_DB,
+    _k_weighting,
+    momentary_loudness_db,
+    reference_gain,
+)
 from tests.helpers.signals import harmonic_tone, noise_burst, sine
 
 RATE = 44100
@@ -104,3 +110,11 @@ def test_a_burst_is_as_loud_wherever_it_lies(start: int) -> None:
     note = np.zeros((1, round(1.2 * RATE)), np.float32)
     note[0, start : start + round(BLOCK_S * RATE)] = sine(997.0, BLOCK_S, RATE)
     assert momentary_loudness_db(note, RATE) == pytest.approx(-3.01, abs=0.1)
+
+
+@pytest.mark.parametrize("gain", [0.01, 1.0])
+def test_networks_look_at_notes_at_one_loudness(gain: float) -> None:
+    note = (gain * NOTE).astype(np.float32)
+    leveled = note * reference_gain(note, RATE)
+    assert momentary_loudness_db(leveled[None], RATE) == pytest.approx(-14.0, abs=0.01)
+    assert reference_gain(np.zeros(1000), RATE) == 1.0

@@ -173,6 +173,15 @@ def test_an_isolated_note() -> None:
     assert len(note.samples) == pytest.approx((note.length_s + PRE_ROLL_S) * RATE, abs=2)
 
 
+def test_a_note_begins_three_milliseconds_before_it_is_heard() -> None:
+    silence = np.zeros(round(0.5 * RATE), np.float32)
+    tone = sine(440.0, 0.5)
+    clip = AudioClip(samples=np.concatenate([silence, tone])[None], sample_rate=RATE, name="late")
+    note = isolate_note(clip, RATE)
+    heard = int(np.flatnonzero(np.abs(note.samples) > 0.1)[0])
+    assert heard / RATE == pytest.approx(0.003, abs=0.002)
+
+
 def test_a_long_note_fills_the_window_and_no_more() -> None:
     note = isolate_note(clip_of(harmonic_tone(110.0, 6.0)))
     assert len(note.samples) == 131072

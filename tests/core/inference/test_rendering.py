@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from core.audio.files import AudioClip
+from core.audio.loudness import momentary_loudness_db
 from core.inference.engine import SynthesisEngine
 from core.inference.model import load_model
 from core.inference.networks import Networks
 from core.inference.refining import Refiner
-from core.inference.rendering import LEAST_WEIGHT, NoteRenderer
+from core.inference.rendering import LEAST_WEIGHT, PEAK, NoteRenderer
 from core.sound import SOURCE_VELOCITY, RenderSettings, Sound, Timbre, TimbreMix
 from tests.helpers.signals import harmonic_tone
 from tests.helpers.tiny_models import tiny_bundle
@@ -171,3 +172,14 @@ def test_notes_rise_as_their_recording_does_unless_the_model_plays_alone(
     assert risen == [RATE]
     renderer.render(alone(low, RenderSettings(original_range=0.0)), [62])
     assert risen == [RATE]
+
+
+def test_a_key_is_played_six_decibels_below_its_source_unless_its_peak_forbids_that(
+    renderer: NoteRenderer, low: Timbre
+) -> None:
+    recording, rendered = renderer.render(alone(low), [57, 62])
+    wanted_db = low.loudness_db - 6.0
+    assert momentary_loudness_db(recording[None], RATE) == pytest.approx(wanted_db, abs=0.1)
+    is_at_peak = np.abs(rendered).max() == pytest.approx(PEAK, abs=1e-4)
+    difference_db = momentary_loudness_db(rendered[None], RATE) - wanted_db
+    assert difference_db < -0.1 if is_at_peak else abs(difference_db) < 0.1
