@@ -4,7 +4,8 @@ It never allocates, locks, waits or takes the GIL; all it knows is the record of
 ``core.sampler.layout`` behind ``user_data``. Everything that changes over time is counted in
 frames since the start, never in blocks, so that any block size gives the same audio.
 
-All compiled code is in this file, for Numba's cache looks at the date of this file alone.
+All compiled code is in this file, for Numba's cache looks at the date of this file alone; what it
+takes from ``layout.py`` is told apart by the layout's fingerprint.
 
 Shape legend: n frames of one piece, at most CONTROL_FRAMES.
 """
@@ -27,6 +28,7 @@ from core.sampler.layout import (
     BANDS_PER_OCTAVE,
     CONTROL_FRAMES,
     FRACTION_BITS,
+    LAYOUT,
     NOTHING_WAITS,
     PEAK_BLOCKS,
     PHASES,
@@ -709,6 +711,8 @@ def _render(state: Any, out: Any, frames: int) -> None:
 
 OUTPUT_UNDERFLOW = 4
 """PortAudio's paOutputUnderflow."""
+PA_ABORT = 2
+"""PortAudio's paAbort: the stream ends."""
 _STATE_POINTER = types.CPointer(numba.from_dtype(STATE))
 _UNSIGNED_LONG = numba.from_dtype(np.dtype("L"))
 
@@ -720,11 +724,14 @@ def compile_callback() -> Any:
     Returns:
         A Numba ``CFunc``; its ``address`` lasts as long as it.
     """
+    layout = LAYOUT  # a closure: Numba's cache is keyed by what it holds
 
     def callback(
         _input: Any, output: Any, frames: Any, _time: Any, flags: Any, user_data: Any
     ) -> int:
         state = numba.carray(user_data, 1)[0]
+        if state.layout != layout:
+            return PA_ABORT
         if flags & OUTPUT_UNDERFLOW:
             state.underruns += 1
         _render(state, numba.carray(output, (frames, 2)), int(frames))

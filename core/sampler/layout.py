@@ -1,12 +1,15 @@
 """The memory that control and audio side share: one NumPy record, reached from one address.
 
 Each field has one writer. The control side writes events, bands, what recordings hold and
-``head``; all the rest belongs to the audio side. Numba keys its cached machine code by these types
-and by the date of ``kernel.py``: whoever renumbers a constant here touches that file too.
+``head``; all the rest belongs to the audio side. Machine code carries the fingerprint of the layout that
+it was made for, :data:`LAYOUT`: so Numba's cache tells layouts apart, and a record of another layout
+is refused.
 """
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Mapping
 from enum import IntEnum
 
 import numpy as np
@@ -133,6 +136,7 @@ BAND = np.dtype(
 STATE = np.dtype(
     [
         # Written by the control side.
+        ("layout", "i8"),  # LAYOUT of whoever made the record
         ("head", "i8"),  # events written
         ("sample_rate", "f8"),
         ("max_voices", "i8"),
@@ -174,3 +178,22 @@ STATE = np.dtype(
     ],
     align=True,
 )
+
+
+def fingerprint(names: Mapping[str, object]) -> int:
+    """A number that changes with every constant, every kind and every field of a layout.
+
+    Args:
+        names: What a module of a layout defines, by name.
+    """
+    parts = [
+        (name, list(value) if isinstance(value, type) else repr(value))
+        for name, value in sorted(names.items())
+        if isinstance(value, int | np.dtype)
+        or (isinstance(value, type) and issubclass(value, IntEnum) and value is not IntEnum)
+    ]
+    return zlib.crc32(repr(parts).encode())
+
+
+LAYOUT = fingerprint(globals())
+"""Fingerprint of everything above."""

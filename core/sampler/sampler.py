@@ -14,24 +14,23 @@ from __future__ import annotations
 
 import ctypes
 import math
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import ParameterError
 from core.instrument import HIGHEST_KEY, Envelope, Instrument, Region
+from core.sampler.event_ring import Event, EventRing, valued
 from core.sampler.interpolation import make_filters
 from core.sampler.layout import (
+    LAYOUT,
     MAX_RECORDINGS,
     MAX_VOICES,
     NOTHING_WAITS,
     PEAK_BLOCKS,
-    RING_EVENTS,
     SILENCE,
     STATE,
     EventKind,
@@ -78,15 +77,6 @@ class Meters:
     """Times that the device got no sound in time, as PortAudio counts them."""
 
 
-class _Event(NamedTuple):
-    """One entry of the ring, in the order of ``layout.EVENT``."""
-
-    kind: EventKind
-    key: int = 0
-    recording: int = SILENCE
-    values: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
-
-
 class Sampler:
     """Plays an instrument: up to 64 notes, and the fades of those that gave way to others.
 
@@ -115,9 +105,10 @@ class Sampler:
         self._margin = self._filters[-1].shape[1] // 2
         self._memory = np.zeros(1, STATE)
         self._state = self._memory[0]
-        self._events = self._state["events"]
+        self._ring = EventRing(self._state)
         self._recordings = self._state["recordings"]
         self._peaks = self._state["peaks"]
+        self._state["layout"] = LAYOUT
         self._state["sample_rate"] = sample_rate
         self._state["max_voices"] = voices
         for band, rows in zip(self._state["bands"], self._filters, strict=True):
@@ -127,8 +118,6 @@ class Sampler:
         self._state["voices"]["next_recording"] = NOTHING_WAITS
         self._state["gain"] = self._state["gain_target"] = 1.0
         self._state["bend_ratio"] = self._state["pitch_ratio"] = 1.0
-        self._head = 0
-        self._waiting: deque[Sequence[_Event]] = deque()
         self._frames: dict[int, NDArray[np.float32]] = {}
         self._free_recordings = list(reversed(range(MAX_RECORDINGS)))
         self._retired: set[int] = set()
@@ -138,7 +127,6 @@ class Sampler:
         self._playing = [SILENCE] * (HIGHEST_KEY + 1)  # recording of each key's last note
         self._metered_blocks = 0
         self._callback: Callable[..., int] | None = None
-        self._fence: Callable[[], object] = _nothing  # before there is an audio side
         self.set_envelope(Envelope())
 
     @property
@@ -182,7 +170,7 @@ class Sampler:
         self._turns[note] += 1
         if recording != SILENCE:
             gain = (velocity / 127) ** 2
-            self._push(_Event(EventKind.NOTE_ON, note, recording, (gain, 0.0, 0.0, 0.0)))
+            self._ring.push(Event(EventKind.NOTE_ON, note, recording, (gain, 0.0, 0.0, 0.0)))
 
     def note_off(self, note: int) -> None:
         """Let a key go; what the pedal or one-shot mode holds goes on.
@@ -191,11 +179,11 @@ class Sampler:
             ParameterError: A note outside 0–127.
         """
         _check("Note", note, 0, HIGHEST_KEY)
-        self._push(_Event(EventKind.NOTE_OFF, note))
+        self._ring.push(Event(EventKind.NOTE_OFF, note))
 
     def set_sustain(self, down: bool) -> None:
         """Move the sustain pedal."""
-        self._push(_valued(EventKind.SUSTAIN, float(down)))
+        self._ring.push(valued(EventKind.SUSTAIN, float(down)))
 
     def set_pitch_bend(self, semitones: float) -> None:
         """Bend all notes.
@@ -204,7 +192,7 @@ class Sampler:
             ParameterError: More than 24 semitones either way.
         """
         _check("Pitch bend", semitones, -MAX_BEND_SEMITONES, MAX_BEND_SEMITONES, " semitones")
-        self._push(_valued(EventKind.PITCH_BEND, semitones))
+        self._ring.push(valued(EventKind.PITCH_BEND, semitones))
 
     def set_mod_wheel(self, value: float) -> None:
         """Vibrato depth: 0 none, 1 half a semitone either way.
@@ -213,13 +201,13 @@ class Sampler:
             ParameterError: A value outside 0–1.
         """
         _check("Mod wheel", value, 0.0, 1.0)
-        self._push(_valued(EventKind.MOD_WHEEL, value))
+        self._ring.push(valued(EventKind.MOD_WHEEL, value))
 
     def set_envelope(self, envelope: Envelope) -> None:
         """Change how levels move; notes that sound go on from where they are."""
         rate = self._sample_rate
-        self._push(
-            _Event(
+        self._ring.push(
+            Event(
                 EventKind.ENVELOPE,
                 values=(
                     envelope.attack_s * rate,
@@ -237,22 +225,22 @@ class Sampler:
             ParameterError: A gain outside 0–16.
         """
         _check("Gain", gain, 0.0, MAX_GAIN)
-        self._push(_valued(EventKind.GAIN, gain))
+        self._ring.push(valued(EventKind.GAIN, gain))
 
     def set_one_shot(self, on: bool) -> None:
         """Let notes struck from now on play to their end whatever their key does.
 
         A looped recording is released when it first reaches its loop's end.
         """
-        self._push(_valued(EventKind.ONE_SHOT, float(on)))
+        self._ring.push(valued(EventKind.ONE_SHOT, float(on)))
 
     def release_all(self) -> None:
         """Let all keys and the pedal go; one-shots are released too."""
-        self._push(_Event(EventKind.RELEASE_ALL))
+        self._ring.push(Event(EventKind.RELEASE_ALL))
 
     def panic(self) -> None:
         """Fade everything out in 4 ms."""
-        self._push(_Event(EventKind.PANIC))
+        self._ring.push(Event(EventKind.PANIC))
 
     def load(self, instrument: Instrument | None, *, crossfade_s: float = CROSSFADE_S) -> None:
         """Play another instrument; notes that sound crossfade to it at the same time in the note.
@@ -299,7 +287,7 @@ class Sampler:
 
     def collect(self) -> None:
         """Free recordings that the audio side gave back, and send events that found no room."""
-        self._flush()
+        self._ring.flush()
         for recording in [r for r in self._retired if self._recordings["is_returned"][r]]:
             self._retired.remove(recording)
             self._free_recordings.append(recording)
@@ -311,14 +299,13 @@ class Sampler:
         new = min(blocks - self._metered_blocks, PEAK_BLOCKS)
         peaks = self._peaks[np.arange(blocks - new, blocks) % PEAK_BLOCKS].max(axis=0, initial=0.0)
         self._metered_blocks = blocks
-        waiting = self._head - int(self._state["tail"]) + sum(map(len, self._waiting))
         return Meters(
             peak_left=float(peaks[0]),
             peak_right=float(peaks[1]),
             active_voices=int(self._state["active_voices"]),
             blocks=blocks,
             frames=int(self._state["frame"]),
-            waiting_events=waiting,
+            waiting_events=self._ring.n_waiting,
             late_events=int(self._state["late_events"]),
             underruns=self.underruns,
         )
@@ -329,7 +316,7 @@ class Sampler:
             # Numba takes a while to import, and a window can be shown before.
             from core.sampler.kernel import compile_callback, compile_fence
 
-            self._fence = ctypes.CFUNCTYPE(None)(compile_fence().address)
+            self._ring.fence = ctypes.CFUNCTYPE(None)(compile_fence().address)
             self._callback = _CALLBACK(compile_callback().address)
 
     @property
@@ -370,25 +357,6 @@ class Sampler:
 
     # --- inside the control side ---
 
-    def _push(self, *events: _Event) -> None:
-        """Send events that take effect in the same block."""
-        self._waiting.append(events)
-        self._flush()
-
-    def _flush(self) -> None:
-        head = self._head
-        room = RING_EVENTS - (head - int(self._state["tail"]))
-        while self._waiting and len(self._waiting[0]) <= room:
-            events = self._waiting.popleft()
-            room -= len(events)
-            for event in events:
-                self._events[head % RING_EVENTS] = event
-                head += 1
-        if head != self._head:
-            self._fence()
-            self._head = head
-            self._state["head"] = head
-
     def _make_room(self, count: int) -> None:
         if count > len(self._free_recordings):
             self.collect()
@@ -422,12 +390,12 @@ class Sampler:
         dropped = [z.recording for z in self._map.zones if z.recording not in kept]
         self._map = new
         fade = max(1.0, crossfade_s * self._sample_rate)
-        self._push(*self._switches(fade))
+        self._ring.push(*self._switches(fade))
         self._retired.update(dropped)
         for recording in dropped:
-            self._push(_Event(EventKind.RETIRE, recording=recording))
+            self._ring.push(Event(EventKind.RETIRE, recording=recording))
 
-    def _switches(self, fade_frames: float) -> Iterable[_Event]:
+    def _switches(self, fade_frames: float) -> Iterable[Event]:
         """Events for all keys whose last note would now be played from another recording."""
         likeness = cache(self._likeness)  # many keys may share a recording
         for key, velocity in enumerate(self._velocities):
@@ -437,7 +405,7 @@ class Sampler:
                 if recording != before:
                     self._playing[key] = recording
                     values = (fade_frames, likeness(before, recording), 0.0, 0.0)
-                    yield _Event(EventKind.SWITCH, key, recording, values)
+                    yield Event(EventKind.SWITCH, key, recording, values)
 
     def _likeness(self, one: int, other: int) -> float:
         """Correlation of two recordings at the same time since the note began, 0-1.
@@ -454,14 +422,6 @@ class Sampler:
         first, second = (self._frames[number][:, heard].mean(axis=0) for number in (one, other))
         power = float(first @ first) * float(second @ second)
         return max(0.0, float(first @ second)) / math.sqrt(power) if power > 0.0 else 0.0
-
-
-def _valued(kind: EventKind, value: float) -> _Event:
-    return _Event(kind, values=(float(value), 0.0, 0.0, 0.0))
-
-
-def _nothing() -> None:
-    """Do nothing."""
 
 
 def _check(what: str, value: float, least: float, most: float, unit: str = "") -> None:
