@@ -33,8 +33,9 @@ fmt: setup ## format the sources
 fmt-check: setup ## complain about unformatted sources
 	$(BIN)/ruff format --check .
 
-lint: setup ## look for mistakes and style
+lint: setup ## look for mistakes, style and dead code
 	$(BIN)/ruff check .
+	$(BIN)/vulture
 
 types: setup ## check types
 	$(BIN)/mypy

@@ -51,7 +51,6 @@ def _run(arguments: list[str]) -> int:
         return 1
     except SystemExit as end:  # argparse, after --help and --version
         return int(end.code or 0)
-    return 0
 
 
 def _open_window(arguments: list[str]) -> int:

@@ -92,11 +92,6 @@ class LoopedNote:
     """Where to wrap."""
     similarity: float
     """Correlation of what was faded into each other, -1 to 1; near 0 for noise."""
-    level_drift_db: float
-    """What the note itself lost (below 0) or gained over the loop; it is evened out."""
-    pitch_step_cents: float
-    """Detuning during the crossfade, from the length being a whole number of frames; 0 where the
-    length is no whole number of periods and the match alone decided."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,7 +99,6 @@ class _Match:
     start: int
     end: int
     similarity: float
-    is_periodic: bool
 
 
 def find_sustain(samples: Samples, sample_rate: int, f0_hz: float) -> Sustain:
@@ -163,7 +157,7 @@ def find_loop(
     match = _find_match(mono, sample_rate, f0_hz, sustain)
     if match is None:
         return None
-    return _join(samples, match, sample_rate, f0_hz, sustain)
+    return _join(samples, match, sample_rate, sustain)
 
 
 def _channels(samples: Samples, sample_rate: int, f0_hz: float) -> Samples:
@@ -298,13 +292,11 @@ def _fine_match(
     if periodic:
         best = max(periodic, key=similarity)
         if similarity(best) >= similarity(free_best) - _INHARMONIC_GAIN:
-            return _Match(start=best, end=end, similarity=similarity(best), is_periodic=True)
-    return _Match(start=free_best, end=end, similarity=similarity(free_best), is_periodic=False)
+            return _Match(start=best, end=end, similarity=similarity(best))
+    return _Match(start=free_best, end=end, similarity=similarity(free_best))
 
 
-def _join(
-    samples: Samples, match: _Match, sample_rate: int, f0_hz: float, sustain: Sustain
-) -> LoopedNote:
+def _join(samples: Samples, match: _Match, sample_rate: int, sustain: Sustain) -> LoopedNote:
     """Even out the level, then fade both ends into each other, [..., T]."""
     start, end = match.start, match.end
     joined = samples.copy()
@@ -337,14 +329,10 @@ def _join(
         own[::-1] * joined[..., out_of]
         + other[::-1] * joined[..., start + GUARD_FRAMES : start + GUARD_FRAMES + back]
     )
-    period = sample_rate / f0_hz
-    miss = (end - start) - round((end - start) / period) * period
     return LoopedNote(
         samples=joined,
         loop=Loop(start=start, end=end),
         similarity=similarity,
-        level_drift_db=drift_db,
-        pitch_step_cents=1200.0 * math.log2(1.0 + abs(miss) / window) if match.is_periodic else 0.0,
     )
 
 

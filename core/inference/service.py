@@ -97,8 +97,6 @@ class ServiceStatus:
     """Wanted notes that are still to be rendered."""
     ms_per_note: float = 0.0
     """Time of the last batch divided by its notes, milliseconds."""
-    cached_bytes: int = 0
-    """Samples of rendered notes kept."""
     message: str = ""
     """Why it failed, one sentence."""
 
@@ -411,7 +409,6 @@ class RenderService:
                 device_name=engine.device_name,  # the CPU, once a GPU's memory has run out
                 pending=pending,
                 ms_per_note=1000.0 * taken_s / len(batch.notes),
-                cached_bytes=round(self._cache.currsize),
             )
         )
 

@@ -67,7 +67,6 @@ def test_a_sustained_note_repeats_in_whole_periods_without_a_seam(midi_note: int
     periods = note.loop.length * f0_hz / RATE
     assert periods == pytest.approx(round(periods), abs=0.5 * f0_hz / RATE)
     assert note.similarity > 0.99
-    assert note.pitch_step_cents < 1.0
     assert widest_pitch_step_cents(note, f0_hz) < 1.0
     assert seam_click(note) < 1.0
     assert np.ptp(rms_db(held(note, 10.0)[RATE:], 8192)) < 0.5
@@ -79,9 +78,7 @@ def test_a_bad_loop_is_heard_by_the_measures_used_here() -> None:
     quarter = round(RATE / f0_hz / 4)
     shifted = Loop(start=note.loop.start + quarter, end=note.loop.end)
     assert seam_click(note, shifted) > 2.0
-    detuned = LoopedNote(
-        samples=note.samples, loop=shifted, similarity=1.0, level_drift_db=0.0, pitch_step_cents=0.0
-    )
+    detuned = LoopedNote(samples=note.samples, loop=shifted, similarity=1.0)
     assert widest_pitch_step_cents(detuned, f0_hz) > 5.0
 
 
@@ -135,7 +132,6 @@ def test_a_gentle_decline_is_evened_out_within_the_loop() -> None:
     slope_db_s = -3.0
     sound = harmonic_tone(220.0, 3.0, decay_s=-20 / np.log(10) / slope_db_s)
     note = looped(sound, 220.0)
-    assert note.level_drift_db == pytest.approx(slope_db_s * note.loop.length / RATE, abs=0.1)
     assert np.ptp(rms_db(held(note, 10.0)[note.loop.start :], 4410)) < 0.3
     release = harmonic_tone(220.0, 3.0) * np.minimum(1.0, np.linspace(15, 0, 3 * RATE)).astype("f4")
     assert looped(release, 220.0).loop.end < 2.81 * RATE
@@ -176,7 +172,6 @@ def test_partials_that_are_no_multiples_decide_the_length_themselves() -> None:
     periods = note.loop.length * 1173.3 / RATE
     assert periods == pytest.approx(round(periods), abs=0.1)
     assert note.similarity > 0.98
-    assert note.pitch_step_cents == 0.0
 
 
 def test_both_channels_loop_together() -> None:
