@@ -191,6 +191,8 @@ def _find_match(mono: Samples, sample_rate: int, f0_hz: float, sustain: Sustain)
     if available < window + shortest:
         return None
     step = min(_COARSE, max(1, int(period / _COARSE)))
+    if window // step + math.ceil(shortest / step) > available // step:
+        return None  # it fits, but not in whole steps
     start, end = _coarse_match(mono, sample_rate, sustain, window // step, shortest, step)
     return _fine_match(mono, start, end, period, window, sustain, 2 * step)
 

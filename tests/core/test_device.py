@@ -47,7 +47,7 @@ def test_auto_takes_the_best_there_is(
 @pytest.mark.usefixtures("bare_machine")
 @pytest.mark.parametrize("name", ["cuda", "mps"])
 def test_a_device_that_is_not_there_is_named(name: str) -> None:
-    with pytest.raises(DeviceError, match=f"'{name}' is not available here; use --device auto"):
+    with pytest.raises(DeviceError, match=f"'{name}' is not available here; use auto"):
         resolve_device(name)
 
 

@@ -12,9 +12,11 @@ from app.theme import DARK, apply_theme
 WidgetT = TypeVar("WidgetT", bound=QWidget)
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(autouse=True)
 def _theme(qapp: QApplication) -> None:
-    apply_theme(qapp, DARK)
+    """Tests of the whole program may have left another theme."""
+    if qapp.palette().window().color().name() != DARK.window:
+        apply_theme(qapp, DARK)
 
 
 @pytest.fixture

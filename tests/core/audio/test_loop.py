@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.signal import butter, hilbert, sosfiltfilt
@@ -190,6 +190,7 @@ def test_both_channels_loop_together() -> None:
     kind=st.sampled_from(["tone", "noise", "decay"]),
     rate=st.sampled_from([8000, 22050, 44100, 96000]),
 )
+@example(midi_note=7, length_s=0.6875, kind="tone", rate=8000)
 def test_whatever_comes_the_loop_fits_the_note(
     midi_note: int, length_s: float, kind: str, rate: int
 ) -> None:
