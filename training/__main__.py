@@ -16,9 +16,14 @@ COMMANDS = ("corpus", "bundle", "evaluate")
 APART = ("root", "sheet", "study")
 """Only done when named: what they make serves every bundle, or is for people to look at."""
 STUDIES = (
-    "ablations", "cost", "interpolation", "invariance", "out-of-distribution", "pooling",
+    "ablations",
+    "cost",
+    "interpolation",
+    "invariance",
+    "out-of-distribution",
+    "pooling",
     "sensitivity",
-)  # fmt: skip
+)
 """What ``study`` can be asked for."""
 ALL_MEMORY = 2**31 - 1
 """Bytes: a step's activations are hundreds of megabytes; faulted in anew, they nearly double its time."""
@@ -42,14 +47,19 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--resume", action="store_true", help="go on from the last state")
     parser.add_argument("--minutes", type=float, help="stop each stage after this time")
     parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="overrides",
         help="override a key, e.g. --set generator.steps=100",
-    )  # fmt: skip
+    )
     parser.add_argument("--model", type=Path, help="bundle to evaluate or study (the shipped one)")
     parser.add_argument(
-        "--out", type=Path,
+        "--out",
+        type=Path,
         help=f"where `bundle` writes (a folder `bundle` in the run's folder), or `sheet` ({SHEET})",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--steps", type=int, default=200, help="of each training of the study `sensitivity` (200)"
     )

@@ -176,18 +176,30 @@ def print_shares(corpus: Path, config: PairConfig) -> None:
         shares = pair_shares(part, config)
         lines.append(
             (
-                split, source, str(len(part)), str(len(part.instruments)), str(shares.pairs),
-                f"{shares.shared:.1%}", f"{shares.stretched:.1%}", f"{shares.genuine:.1%}",
+                split,
+                source,
+                str(len(part)),
+                str(len(part.instruments)),
+                str(shares.pairs),
+                f"{shares.shared:.1%}",
+                f"{shares.stretched:.1%}",
+                f"{shares.genuine:.1%}",
             )
-        )  # fmt: skip
+        )
     table = Table(
         title="Pairs of two notes of one instrument, velocities apart included",
         header=(
-            "split", "source", "notes", "instruments", "pairs", "share a recording",
-            "repitched too far", "genuine",
+            "split",
+            "source",
+            "notes",
+            "instruments",
+            "pairs",
+            "share a recording",
+            "repitched too far",
+            "genuine",
         ),
         lines=tuple(lines),
-    )  # fmt: skip
+    )
     publish_tables([table], corpus / "pairs.md")
 
 

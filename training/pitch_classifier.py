@@ -34,8 +34,29 @@ BINS_PER_NOTE = 3
 FRAME = 8192
 """Window and hop, samples: long enough to part the partials of the lowest notes."""
 RATIOS = (
-    1 / 4, 1 / 3, 1 / 2, 1, 3 / 2, 2, 5 / 2, 3, 7 / 2, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20, 24,
-)  # fmt: skip
+    1 / 4,
+    1 / 3,
+    1 / 2,
+    1,
+    3 / 2,
+    2,
+    5 / 2,
+    3,
+    7 / 2,
+    4,
+    5,
+    6,
+    7,
+    8,
+    9,
+    10,
+    12,
+    14,
+    16,
+    18,
+    20,
+    24,
+)
 """Multiples of a candidate's fundamental that speak for it or against it."""
 FLOOR_DB = -80.0
 """Level below the strongest bin that reads 0."""
@@ -83,9 +104,14 @@ class LogFrequencySpectrum(nn.Module):
         """[B, T] to levels [B, L, N], 0 at the floor and 1 at the sound's strongest bin."""
         with torch.autocast(audio.device.type, enabled=False):
             spectrum = torch.stft(
-                audio.float(), FRAME, FRAME, window=self.window,
-                center=True, pad_mode="constant", return_complex=True,
-            )  # fmt: skip
+                audio.float(),
+                FRAME,
+                FRAME,
+                window=self.window,
+                center=True,
+                pad_mode="constant",
+                return_complex=True,
+            )
             levels = 20.0 * torch.log10(torch.matmul(self.filters, spectrum.abs()) + 1e-9)
         return (1.0 + (levels.amax(dim=(1, 2), keepdim=True) - levels) / FLOOR_DB).clamp_min(0.0)
 

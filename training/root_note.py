@@ -67,8 +67,17 @@ DRUM_KEYS = (38, 39, 40, 42, 44, 46, 49, 51, 52, 54, 55, 57, 59, 69, 70)
 """General MIDI snares, claps, cymbals and shakers. Toms and congas have a pitch; whether a bass drum
 has one is a matter of taste."""
 TONE_KINDS = (
-    "plain", "missing", "weak", "odd", "few", "formant", "organ", "stiff", "membrane", "short",
-)  # fmt: skip
+    "plain",
+    "missing",
+    "weak",
+    "odd",
+    "few",
+    "formant",
+    "organ",
+    "stiff",
+    "membrane",
+    "short",
+)
 """Spectra of the synthetic tones, see :func:`draw_tone`."""
 MEMBRANE_RATIOS = (1.0, 1.5, 1.98, 2.44, 2.94)
 """Preferred modes of a timpani over the note heard (Fletcher and Rossing 1998)."""
@@ -104,17 +113,37 @@ class RootNoteConfig:
     drum_kits: bool = True
     """Whether to play the drum kits of the corpus's soundfonts."""
     off_key_presets: tuple[str, ...] = (
-        "Guitar Harmonics", "Orchestra Hit", "Church Organ 2", "Crystal", "Church Bell",
-        "Tubular Bells", "018", "031", "055", "086",
-    )  # fmt: skip
+        "Guitar Harmonics",
+        "Orchestra Hit",
+        "Church Organ 2",
+        "Crystal",
+        "Church Bell",
+        "Tubular Bells",
+        "018",
+        "031",
+        "055",
+        "086",
+    )
     """How the names of presets begin that sound an octave, a fifth or a chord off their key by
     design (the numbers are OPL-3's): as roots, their labels would teach octave errors. They still
     are examples of pitched notes."""
     percussive_presets: tuple[str, ...] = (
-        "Agogo", "Woodblock", "Castanets", "Metronome", "Temple Blocks", "Taiko Drum",
-        "Concert Bass Drum", "808 Tom", "Synth Drum", "Reverse Cymbal",
-        "113", "115", "116", "118", "119",
-    )  # fmt: skip
+        "Agogo",
+        "Woodblock",
+        "Castanets",
+        "Metronome",
+        "Temple Blocks",
+        "Taiko Drum",
+        "Concert Bass Drum",
+        "808 Tom",
+        "Synth Drum",
+        "Reverse Cymbal",
+        "113",
+        "115",
+        "116",
+        "118",
+        "119",
+    )
     """How the names of presets begin that are left out altogether: played by key, but it is a matter
     of taste whether a pitch is heard, and which."""
     hidden: int = 12
@@ -488,9 +517,12 @@ def left_out_table(examples: Sequence[Example], config: RootNoteConfig) -> Table
         config: Recipe.
     """
     table = Table(
-        "programs left out", "notes", "right candidate", "octaves forgiven",
+        "programs left out",
+        "notes",
+        "right candidate",
+        "octaves forgiven",
         title="Training programs, each tenth left out in turn",
-    )  # fmt: skip
+    )
     tenth = np.array([-1 if e.program is None else e.program % 10 for e in examples])
     rooted = np.array([bool(e.is_root.any()) for e in examples])
     everything: list[tuple[bool, bool]] = []
@@ -546,10 +578,14 @@ def validation_table(
     kinds = np.array([kind for kind, _ in unpitched])
 
     table = Table(
-        "weights", "sounds", "number", f"right ±{100 * RIGHT_SEMITONES:.0f} cents",
-        "octaves forgiven", "called pitched",
+        "weights",
+        "sounds",
+        "number",
+        f"right ±{100 * RIGHT_SEMITONES:.0f} cents",
+        "octaves forgiven",
+        "called pitched",
         title=f"Root notes of the validation split, MIDI {low}–{high}",
-    )  # fmt: skip
+    )
     for name, each in weights.items():
         estimates = [
             estimate_root(_audio(validation, index), SAMPLE_RATE, each)

@@ -115,20 +115,25 @@ def main() -> int:
         config = load_config(arguments.config, arguments.overrides)
         with tempfile.TemporaryDirectory() as folder:
             networks = Networks(config.model, config.seed)
-            named = {name: getattr(networks, name) for name in ("features", "generator", "hypernetwork",
-                                                                "discriminator")}  # fmt: skip
+            named = {
+                name: getattr(networks, name)
+                for name in ("features", "generator", "hypernetwork", "discriminator")
+            }
             for stage in ("features", "generator", "hypernetwork"):
                 save_checkpoint(
                     Path(folder) / stage / "weights.safetensors",
-                    named_tensors(named, torch.float32), {"kind": "weights"},
-                )  # fmt: skip
+                    named_tensors(named, torch.float32),
+                    {"kind": "weights"},
+                )
             for name in arguments.stages or pipeline.STAGES:
                 speed = measure(name, config, Path(folder))
                 table.add_row(
-                    speed.stage, f"{speed.notes_per_s:.1f}", f"{speed.step_s:.2f} s",
+                    speed.stage,
+                    f"{speed.notes_per_s:.1f}",
+                    f"{speed.step_s:.2f} s",
                     f"{speed.data_share:.1%}",
                     ", ".join(f"{key} {share:.0%}" for key, share in speed.costs),
-                )  # fmt: skip
+                )
     except CoreError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 2

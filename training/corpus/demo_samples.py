@@ -328,38 +328,70 @@ def _electronic() -> Patch:
 
 DEMO_SAMPLES = (
     DemoSample(
-        name="bell", root=69, length_s=3.0, release_s=0.4, patch=_bell(),
+        name="bell",
+        root=69,
+        length_s=3.0,
+        release_s=0.4,
+        patch=_bell(),
         description="glass bell with a slow beat",
     ),
     DemoSample(
-        name="pluck", root=48, length_s=2.6, release_s=0.3, patch=_pluck(),
+        name="pluck",
+        root=48,
+        length_s=2.6,
+        release_s=0.3,
+        patch=_pluck(),
         description="steel string plucked near the bridge",
     ),
     DemoSample(
-        name="pad", root=53, length_s=3.0, release_s=0.35, patch=_pad(),
+        name="pad",
+        root=53,
+        length_s=3.0,
+        release_s=0.35,
+        patch=_pad(),
         description="saws opening under drifting glass",
     ),
     DemoSample(
-        name="vowel", root=52, length_s=2.6, release_s=0.3, patch=_vowel(),
+        name="vowel",
+        root=52,
+        length_s=2.6,
+        release_s=0.3,
+        patch=_vowel(),
         description="voice from ah to oo",
     ),
     DemoSample(
-        name="bowed", root=50, length_s=2.8, release_s=0.25, patch=_bowed(),
+        name="bowed",
+        root=50,
+        length_s=2.8,
+        release_s=0.25,
+        patch=_bowed(),
         description="bowed low string with vibrato",
     ),
     DemoSample(
-        name="brass", root=58, length_s=2.2, release_s=0.2, patch=_brass(),
+        name="brass",
+        root=58,
+        length_s=2.2,
+        release_s=0.2,
+        patch=_brass(),
         description="horns that blare open",
     ),
     DemoSample(
-        name="breath", root=67, length_s=2.4, release_s=0.3, patch=_breath(),
+        name="breath",
+        root=67,
+        length_s=2.4,
+        release_s=0.3,
+        patch=_breath(),
         description="air blown over a bottle",
     ),
     DemoSample(
-        name="electronic", root=45, length_s=1.8, release_s=0.25, patch=_electronic(),
+        name="electronic",
+        root=45,
+        length_s=1.8,
+        release_s=0.25,
+        patch=_electronic(),
         description="FM stab over a resonant pulse bass",
     ),
-)  # fmt: skip
+)
 """All bundled sounds."""
 
 

@@ -487,9 +487,7 @@ class DesignedPresetSource:
         files = {preset.path for preset in list_presets(self.synthesizer)}
         modules = (plugin_host.__file__, note_checks.__file__, __file__)
         digest = hashlib.sha256()
-        for path in (
-            *map(Path, modules), SYNTHESIZERS[self.synthesizer].plugin, *sorted(files)
-        ):  # fmt: skip
+        for path in (*map(Path, modules), SYNTHESIZERS[self.synthesizer].plugin, *sorted(files)):
             digest.update(path.read_bytes())
         return digest.hexdigest()
 

@@ -160,43 +160,60 @@ class _RangeHint(Structure):
 
 class _Ladspa(Structure):
     _fields_ = (
-        ("unique_id", c_ulong), ("label", c_char_p), ("properties", c_int),
-        ("name", c_char_p), ("maker", c_char_p), ("copyright", c_char_p),
-        ("port_count", c_ulong), ("port_descriptors", POINTER(c_int)),
-        ("port_names", POINTER(c_char_p)), ("port_range_hints", POINTER(_RangeHint)),
+        ("unique_id", c_ulong),
+        ("label", c_char_p),
+        ("properties", c_int),
+        ("name", c_char_p),
+        ("maker", c_char_p),
+        ("copyright", c_char_p),
+        ("port_count", c_ulong),
+        ("port_descriptors", POINTER(c_int)),
+        ("port_names", POINTER(c_char_p)),
+        ("port_range_hints", POINTER(_RangeHint)),
         ("implementation_data", c_void_p),
         ("instantiate", ctypes.CFUNCTYPE(c_void_p, c_void_p, c_ulong)),
         ("connect_port", ctypes.CFUNCTYPE(None, c_void_p, c_ulong, c_void_p)),
         ("activate", ctypes.CFUNCTYPE(None, c_void_p)),
-        ("run", c_void_p), ("run_adding", c_void_p), ("set_run_adding_gain", c_void_p),
-        ("deactivate", c_void_p), ("cleanup", c_void_p),
-    )  # fmt: skip
+        ("run", c_void_p),
+        ("run_adding", c_void_p),
+        ("set_run_adding_gain", c_void_p),
+        ("deactivate", c_void_p),
+        ("cleanup", c_void_p),
+    )
 
 
 class _Dssi(Structure):
     _fields_ = (
-        ("api_version", c_int), ("ladspa", POINTER(_Ladspa)),
+        ("api_version", c_int),
+        ("ladspa", POINTER(_Ladspa)),
         ("configure", ctypes.CFUNCTYPE(c_char_p, c_void_p, c_char_p, c_char_p)),
         ("get_program", c_void_p),
         ("select_program", ctypes.CFUNCTYPE(None, c_void_p, c_ulong, c_ulong)),
         ("get_midi_controller_for_port", c_void_p),
         ("run_synth", ctypes.CFUNCTYPE(None, c_void_p, c_ulong, c_void_p, c_ulong)),
-        ("run_synth_adding", c_void_p), ("run_multiple_synths", c_void_p),
+        ("run_synth_adding", c_void_p),
+        ("run_multiple_synths", c_void_p),
         ("run_multiple_synths_adding", c_void_p),
-    )  # fmt: skip
+    )
 
 
 class _NoteData(Structure):
     _fields_ = (
-        ("channel", c_ubyte), ("note", c_ubyte), ("velocity", c_ubyte),
-        ("off_velocity", c_ubyte), ("duration", c_uint),
-    )  # fmt: skip
+        ("channel", c_ubyte),
+        ("note", c_ubyte),
+        ("velocity", c_ubyte),
+        ("off_velocity", c_ubyte),
+        ("duration", c_uint),
+    )
 
 
 class _ControlData(Structure):
     _fields_ = (
-        ("channel", c_ubyte), ("unused", c_ubyte * 3), ("param", c_uint), ("value", c_int),
-    )  # fmt: skip
+        ("channel", c_ubyte),
+        ("unused", c_ubyte * 3),
+        ("param", c_uint),
+        ("value", c_int),
+    )
 
 
 class _EventData(ctypes.Union):
@@ -205,10 +222,15 @@ class _EventData(ctypes.Union):
 
 class _Event(Structure):
     _fields_ = (
-        ("type", c_ubyte), ("flags", c_ubyte), ("tag", c_ubyte), ("queue", c_ubyte),
-        ("time", c_uint * 2), ("source", c_ubyte * 2), ("dest", c_ubyte * 2),
+        ("type", c_ubyte),
+        ("flags", c_ubyte),
+        ("tag", c_ubyte),
+        ("queue", c_ubyte),
+        ("time", c_uint * 2),
+        ("source", c_ubyte * 2),
+        ("dest", c_ubyte * 2),
         ("data", _EventData),
-    )  # fmt: skip
+    )
 
 
 def _control(param: int, value: int, kind: int = _CONTROLLER) -> _Event:

@@ -275,15 +275,24 @@ class FontPlayer:
             ) from error
         cfunc = fluidsynth.cfunc
         self._write_float = cfunc(
-            "fluid_synth_write_float", c_int,
-            ("synth", c_void_p, 1), ("len", c_int, 1),
-            ("lout", c_void_p, 1), ("loff", c_int, 1), ("lincr", c_int, 1),
-            ("rout", c_void_p, 1), ("roff", c_int, 1), ("rincr", c_int, 1),
-        )  # fmt: skip
+            "fluid_synth_write_float",
+            c_int,
+            ("synth", c_void_p, 1),
+            ("len", c_int, 1),
+            ("lout", c_void_p, 1),
+            ("loff", c_int, 1),
+            ("lincr", c_int, 1),
+            ("rout", c_void_p, 1),
+            ("roff", c_int, 1),
+            ("rincr", c_int, 1),
+        )
         set_interpolation = cfunc(
-            "fluid_synth_set_interp_method", c_int,
-            ("synth", c_void_p, 1), ("chan", c_int, 1), ("method", c_int, 1),
-        )  # fmt: skip
+            "fluid_synth_set_interp_method",
+            c_int,
+            ("synth", c_void_p, 1),
+            ("chan", c_int, 1),
+            ("method", c_int, 1),
+        )
         options = {
             "synth.reverb.active": 0,
             "synth.chorus.active": 0,

@@ -47,12 +47,37 @@ MAX_HARMONICS = 640
 """Harmonics of the richest spectra: up to 20 kHz at MIDI 24."""
 
 VOWELS: dict[str, tuple[Formant, ...]] = {
-    "a": (Formant(730, 90, 0), Formant(1090, 110, -4), Formant(2440, 170, -18), Formant(3400, 250, -24)),
-    "e": (Formant(530, 80, 0), Formant(1840, 120, -12), Formant(2480, 170, -16), Formant(3400, 250, -22)),
-    "i": (Formant(290, 60, 0), Formant(2270, 120, -16), Formant(3010, 170, -20), Formant(3600, 250, -24)),
-    "o": (Formant(500, 80, 0), Formant(870, 90, -6), Formant(2420, 170, -26), Formant(3300, 250, -30)),
-    "u": (Formant(320, 60, 0), Formant(800, 80, -14), Formant(2240, 170, -32), Formant(3200, 250, -36)),
-}  # fmt: skip
+    "a": (
+        Formant(730, 90, 0),
+        Formant(1090, 110, -4),
+        Formant(2440, 170, -18),
+        Formant(3400, 250, -24),
+    ),
+    "e": (
+        Formant(530, 80, 0),
+        Formant(1840, 120, -12),
+        Formant(2480, 170, -16),
+        Formant(3400, 250, -22),
+    ),
+    "i": (
+        Formant(290, 60, 0),
+        Formant(2270, 120, -16),
+        Formant(3010, 170, -20),
+        Formant(3600, 250, -24),
+    ),
+    "o": (
+        Formant(500, 80, 0),
+        Formant(870, 90, -6),
+        Formant(2420, 170, -26),
+        Formant(3300, 250, -30),
+    ),
+    "u": (
+        Formant(320, 60, 0),
+        Formant(800, 80, -14),
+        Formant(2240, 170, -32),
+        Formant(3200, 250, -36),
+    ),
+}
 """Formants of spoken vowels, frequencies after Peterson and Barney 1952 (men's averages)."""
 
 BAR_RATIOS: dict[str, tuple[float, ...]] = {

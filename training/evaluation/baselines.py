@@ -78,9 +78,13 @@ def griffin_lim(mel: NDArray[np.float32], config: MelConfig) -> NDArray[np.float
     filters = mel_filters(config) * (4.0 / config.n_fft)
     magnitudes = librosa.util.nnls(filters, np.pad(bands, ((0, 0), (0, 1))))
     audio: NDArray[np.float32] = librosa.griffinlim(
-        magnitudes, n_iter=GRIFFIN_LIM_ITERATIONS, hop_length=config.hop_length,
-        n_fft=config.n_fft, random_state=0, length=mel.shape[1] * config.hop_length,
-    ).astype(np.float32)  # fmt: skip
+        magnitudes,
+        n_iter=GRIFFIN_LIM_ITERATIONS,
+        hop_length=config.hop_length,
+        n_fft=config.n_fft,
+        random_state=0,
+        length=mel.shape[1] * config.hop_length,
+    ).astype(np.float32)
     return audio
 
 

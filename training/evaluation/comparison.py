@@ -189,8 +189,17 @@ MOVEMENT = Measure(
 )
 TUNING = Measure(name="tuning error (median), cents", values=_tuning, average=np.median)
 MEASURES = (
-    LMD60, LMD, TIMBRE, CONVERGENCE, STFT, ATTACK, HARMONICS, SIGNED_HARMONICS, MOVEMENT, TUNING,
-)  # fmt: skip
+    LMD60,
+    LMD,
+    TIMBRE,
+    CONVERGENCE,
+    STFT,
+    ATTACK,
+    HARMONICS,
+    SIGNED_HARMONICS,
+    MOVEMENT,
+    TUNING,
+)
 LEGEND = (
     "lmd: log-mel RMSE, one gain a note taken off; lmd60: over the bins within 60 dB of the loudest alone; timbre: cepstral "
     "distance; attack: level of the first 50 ms; movement: steps from frame to frame, geometric "
@@ -315,8 +324,9 @@ class Comparison:
             )
             kept = pool.map(
                 lambda a, s: rubber_band_shift(a, float(s), rate, keep_formants=True),
-                sources, intervals,
-            )  # fmt: skip
+                sources,
+                intervals,
+            )
             others = pool.map(self._other_recording, pairs.tolist())
             return {
                 RESAMPLING: np.stack(

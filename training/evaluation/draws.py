@@ -18,9 +18,22 @@ from training.data.pairs import Indices, NotePairs, in_turns
 WHOLE_NOTE_CENTS = 0.5
 """The engine renders whole MIDI notes: only true notes this near to one are targets."""
 FAMILIES = (
-    "Piano", "Chromatic percussion", "Organ", "Guitar", "Bass", "Strings", "Ensemble", "Brass",
-    "Reed", "Pipe", "Synth lead", "Synth pad", "Synth effects", "Ethnic", "Percussive",
-)  # fmt: skip
+    "Piano",
+    "Chromatic percussion",
+    "Organ",
+    "Guitar",
+    "Bass",
+    "Strings",
+    "Ensemble",
+    "Brass",
+    "Reed",
+    "Pipe",
+    "Synth lead",
+    "Synth pad",
+    "Synth effects",
+    "Ethnic",
+    "Percussive",
+)
 """General MIDI families of programs, in order."""
 PROGRAMS_OF_A_FAMILY = 8
 _PRESET = re.compile(r".+/\d{3}-(\d{3})")

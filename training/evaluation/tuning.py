@@ -38,9 +38,12 @@ def tuning_error_cents(
     factor = 4 if wanted_hz > 300.0 else 1
     fine = librosa.resample(part, orig_sr=sample_rate, target_sr=sample_rate * factor)
     tracked = librosa.yin(
-        fine, fmin=wanted_hz / reach, fmax=wanted_hz * reach, sr=sample_rate * factor,
+        fine,
+        fmin=wanted_hz / reach,
+        fmax=wanted_hz * reach,
+        sr=sample_rate * factor,
         frame_length=frame * factor,
-    )  # fmt: skip
+    )
     cents = 1200.0 * np.log2(tracked / wanted_hz)
     error = float(np.median(cents))
     return None if abs(error) > 100.0 * (SEARCH_SEMITONES - 0.1) else error

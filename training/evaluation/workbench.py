@@ -136,9 +136,14 @@ class Workbench:
                 ).offsets
             offsets = [offset.float() for offset in offsets]
             changes = fit_offsets(
-                generator, h, offsets, source.mel[0], float(source.midi_pitch[0]),
-                steps=steps, precision=lambda: self.precision,
-            )  # fmt: skip
+                generator,
+                h,
+                offsets,
+                source.mel[0],
+                float(source.midi_pitch[0]),
+                steps=steps,
+                precision=lambda: self.precision,
+            )
             fitted = [offset + change for offset, change in zip(offsets, changes, strict=True)]
             for mels, (pitches, velocities) in zip(drawn, targets, strict=True):
                 wanted = pitches[place][None], velocities[place][None]

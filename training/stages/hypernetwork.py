@@ -291,16 +291,20 @@ class HypernetworkStage(Stage[HypernetworkStageConfig]):
         )
         ours = composed(source, same.refined, cross.refined[:, None], cross.gates, semitones, mel)
         drawn = {
-            "same_plain": (same, same.plain), "same_refined": (same, same.refined),
-            "cross_plain": (cross, cross.plain), "cross_refined": (cross, cross.refined),
-            "laws": (cross, laws[:, 0]), "composed": (cross, ours[:, 0]),
-        }  # fmt: skip
+            "same_plain": (same, same.plain),
+            "same_refined": (same, same.refined),
+            "cross_plain": (cross, cross.plain),
+            "cross_refined": (cross, cross.refined),
+            "laws": (cross, laws[:, 0]),
+            "composed": (cross, ours[:, 0]),
+        }
         measures = {}
         for name, (rendered, mels) in drawn.items():
             found = mel_distances(mels, rendered.target.mel, mel.db_per_unit)
             measures[f"{name}_lmd60_db"], measures[f"{name}_lmd_db"] = (
-                found["lmd60_db"], found["lmd_db"],
-            )  # fmt: skip
+                found["lmd60_db"],
+                found["lmd_db"],
+            )
             error = (mels - rendered.target.mel).square().mean()
             measures[f"{name}_mse"] = float(error)
         return measures
@@ -323,9 +327,12 @@ class HypernetworkStage(Stage[HypernetworkStageConfig]):
             for part in torch.split(torch.arange(len(h)), VALIDATION_BATCH):
                 with self.fabric.autocast():
                     refinement = refine(
-                        self.features, self.generator, networks["hypernetwork"], source.part(part),
+                        self.features,
+                        self.generator,
+                        networks["hypernetwork"],
+                        source.part(part),
                         h[part],
-                    )  # fmt: skip
+                    )
                     z = torch.zeros(len(part), self.generator.config.z_dim, device=h.device)
                     wanted = target.midi_pitch[part], target.velocity[part], h[part]
                     plain, refined = (

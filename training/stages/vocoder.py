@@ -96,9 +96,13 @@ class SpectrogramDiscriminator(nn.Module):
         """Waveform [B, T] to scores and the activations before them."""
         window = torch.hann_window(self.n_fft, device=audio.device)
         magnitude = torch.stft(
-            audio.float(), self.n_fft, self.n_fft // 4, window=window, return_complex=True,
+            audio.float(),
+            self.n_fft,
+            self.n_fft // 4,
+            window=window,
+            return_complex=True,
             pad_mode="constant",
-        ).abs()  # fmt: skip
+        ).abs()
         x = magnitude.clamp_min(1e-4).log()[:, None]
         activations = []
         for layer in self.layers:

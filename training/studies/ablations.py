@@ -47,37 +47,48 @@ ABLATIONS = (
     Ablation(name="ours", what="our recipe"),
     Ablation(name="paper", what="the published recipe", config="paper"),
     Ablation(
-        name="no-projection", what="the published recipe, D without its projection",
+        name="no-projection",
+        what="the published recipe, D without its projection",
         config="paper",
         changes=("model.discriminator.use_projection=false",),
     ),
     Ablation(
-        name="no-adversary", what="our recipe without adversarial losses",
+        name="no-adversary",
+        what="our recipe without adversarial losses",
         changes=("generator.adversarial_weight=0.0", "adversarial.steps=0"),
     ),
     Ablation(
-        name="no-layout", what="our recipe, the pitch not drawn as a layout of partials",
+        name="no-layout",
+        what="our recipe, the pitch not drawn as a layout of partials",
         changes=("model.generator.use_layout=false", "model.discriminator.use_layout=false"),
     ),
     Ablation(
-        name="no-cross-pitch", what="our recipe, no supervision across pitches",
-        changes=("pairs.same_note_share=1.0", "hypernetwork.notes_per_timbre=1",
-                 "hypernetwork.carried_weight=0.0", "adversarial.notes_per_timbre=1",
-                 "adversarial.carried_weight=0.0"),
+        name="no-cross-pitch",
+        what="our recipe, no supervision across pitches",
+        changes=(
+            "pairs.same_note_share=1.0",
+            "hypernetwork.notes_per_timbre=1",
+            "hypernetwork.carried_weight=0.0",
+            "adversarial.notes_per_timbre=1",
+            "adversarial.carried_weight=0.0",
+        ),
     ),
     Ablation(
-        name="frozen-features", what="our recipe, f frozen while G is trained",
+        name="frozen-features",
+        what="our recipe, f frozen while G is trained",
         changes=("generator.features_learning_rate=0.0",),
     ),
     Ablation(
-        name="mels-into-h", what="our recipe, H reads mels in place of features",
+        name="mels-into-h",
+        what="our recipe, H reads mels in place of features",
         changes=("model.hypernetwork.input=mels",),
     ),
     Ablation(
-        name="not-carried", what="our recipe, H trained without carry-over in the loop",
+        name="not-carried",
+        what="our recipe, H trained without carry-over in the loop",
         changes=("hypernetwork.carried_weight=0.0", "adversarial.carried_weight=0.0"),
     ),
-)  # fmt: skip
+)
 
 
 def study_ablations(runs: Path) -> list[Table]:

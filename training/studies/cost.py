@@ -37,9 +37,12 @@ def study_cost(bench: Workbench, out: Path) -> list[Table]:
 
     def draw(batch: int) -> torch.Tensor:
         return generator.draw(
-            torch.zeros(batch, model.generator.config.z_dim), torch.full([batch], 60.0),
-            torch.full([batch], 100.0), h.expand(batch, -1), weights,
-        )  # fmt: skip
+            torch.zeros(batch, model.generator.config.z_dim),
+            torch.full([batch], 60.0),
+            torch.full([batch], 100.0),
+            h.expand(batch, -1),
+            weights,
+        )
 
     def sound(mels: torch.Tensor, noise: torch.Tensor, samples: int) -> torch.Tensor:
         pitches = torch.full([len(mels)], 60.0)
@@ -68,7 +71,8 @@ def study_cost(bench: Workbench, out: Path) -> list[Table]:
         Table(
             title=f"Milliseconds for a note, {torch.get_num_threads()} threads",
             header=(
-                "notes at once", "generator (always a whole note)",
+                "notes at once",
+                "generator (always a whole note)",
                 *(f"vocoder, {s:.2f} s" for s in seconds),
             ),
             lines=tuple(lines),
@@ -78,7 +82,7 @@ def study_cost(bench: Workbench, out: Path) -> list[Table]:
             header=("work", "milliseconds"),
             lines=tuple((name, f"{ms:.1f}") for name, ms in once),
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _milliseconds(work: Callable[[], object]) -> float:

@@ -60,16 +60,28 @@ def foreign_sounds(sample_rate: int) -> list[ForeignSound]:
         ("noise", "white noise", noise, None),
         ("noise", "wind", _band(noise, (200.0, 900.0), sample_rate), None),
         ("drum", "kick", _sweep(kick_hz, sample_rate) * np.exp(-time_s / 0.15), None),
-        ("drum", "snare", (0.5 * np.sin(2.0 * np.pi * 185.0 * time_s) + noise)
-         * np.exp(-time_s / 0.08), None),
-        ("drum", "hi-hat", _band(noise, (7000.0, 16000.0), sample_rate)
-         * np.exp(-time_s / 0.05), None),
+        (
+            "drum",
+            "snare",
+            (0.5 * np.sin(2.0 * np.pi * 185.0 * time_s) + noise) * np.exp(-time_s / 0.08),
+            None,
+        ),
+        (
+            "drum",
+            "hi-hat",
+            _band(noise, (7000.0, 16000.0), sample_rate) * np.exp(-time_s / 0.05),
+            None,
+        ),
         ("foley", "struck bar", np.asarray(bar), 72.0),
         ("foley", "creaking door", _formants(pulses, sample_rate), None),
         ("foley", "water drop", _sweep(drop_hz, sample_rate) * np.exp(-time_s / 0.04), None),
-        ("foley", "footstep", _band(noise, (80.0, 1200.0), sample_rate)
-         * np.exp(-time_s / 0.03), None),
-    )  # fmt: skip
+        (
+            "foley",
+            "footstep",
+            _band(noise, (80.0, 1200.0), sample_rate) * np.exp(-time_s / 0.03),
+            None,
+        ),
+    )
     return [
         ForeignSound(
             kind=kind,

@@ -61,21 +61,29 @@ def study_interpolation(bench: Workbench, config: EvaluateConfig, out: Path) -> 
         tuning = f"{np.median(tracked):.2f}" if tracked else "none"
         lines.append(
             (
-                f"{weight:g}", str(len(heard)), f"{accuracies[-1]:.3f}", f"{distances[-1]:.1f}",
-                tuning, str(len(errors) - len(tracked)),
+                f"{weight:g}",
+                str(len(heard)),
+                f"{accuracies[-1]:.3f}",
+                f"{distances[-1]:.1f}",
+                tuning,
+                str(len(errors) - len(tracked)),
             )
-        )  # fmt: skip
+        )
     _draw(accuracies, distances, out / "interpolation.png")
     return [
         Table(
             title="Along mixes of two sounds, the model alone",
             header=(
-                "weight of the second", "notes", "pitch accuracy", "Fréchet distance",
-                "median tuning error, cents", "notes the tracker lost",
+                "weight of the second",
+                "notes",
+                "pitch accuracy",
+                "Fréchet distance",
+                "median tuning error, cents",
+                "notes the tracker lost",
             ),
             lines=tuple(lines),
         )
-    ]  # fmt: skip
+    ]
 
 
 def _draw(accuracies: list[float], distances: list[float], path: Path) -> None:

@@ -78,8 +78,13 @@ def study_out_of_distribution(
         Table(
             title="Sounds far from the training data, rendered by the model alone",
             header=(
-                "sound", "root (confidence)", "nearest known", "similarity",
-                "log-mel RMSE at its own note, dB", "notes the classifier names", "tuning, cents",
+                "sound",
+                "root (confidence)",
+                "nearest known",
+                "similarity",
+                "log-mel RMSE at its own note, dB",
+                "notes the classifier names",
+                "tuning, cents",
                 "what fails",
             ),
             lines=(
@@ -87,7 +92,7 @@ def study_out_of_distribution(
                 *(_line(f, _failures(f, least_similar, worst_db)) for f in findings),
             ),
         )
-    ]  # fmt: skip
+    ]
 
 
 def _look(bench: Workbench, name: str, timbre: Timbre) -> Finding:
@@ -140,19 +145,27 @@ def _line(finding: Finding, failures: str) -> tuple[str, ...]:
     cents = f"{np.max(finding.cents):.1f}" if finding.cents else "lost"
     lost = finding.notes - len(finding.cents)
     return (
-        finding.name, f"{finding.root:.1f} ({finding.confidence:.2f})", finding.nearest,
-        f"{finding.similarity:.2f}", f"{finding.rmse_db:.1f}", f"{finding.notes_named:.2f}",
-        f"{cents} ({lost} lost)" if lost and finding.cents else cents, failures,
-    )  # fmt: skip
+        finding.name,
+        f"{finding.root:.1f} ({finding.confidence:.2f})",
+        finding.nearest,
+        f"{finding.similarity:.2f}",
+        f"{finding.rmse_db:.1f}",
+        f"{finding.notes_named:.2f}",
+        f"{cents} ({lost} lost)" if lost and finding.cents else cents,
+        failures,
+    )
 
 
 def _mean_line(unseen: Sequence[Finding]) -> tuple[str, ...]:
     cents = [error for finding in unseen for error in finding.cents]
     lost = sum(finding.notes - len(finding.cents) for finding in unseen)
     return (
-        f"{len(unseen)} unseen instruments, mean", "known", "",
+        f"{len(unseen)} unseen instruments, mean",
+        "known",
+        "",
         f"{np.mean([f.similarity for f in unseen]):.2f}",
         f"{np.mean([f.rmse_db for f in unseen]):.1f}",
         f"{np.mean([f.notes_named for f in unseen]):.2f}",
-        f"{np.mean(cents):.1f} ({lost} lost)" if cents else "lost", "",
-    )  # fmt: skip
+        f"{np.mean(cents):.1f} ({lost} lost)" if cents else "lost",
+        "",
+    )

@@ -18,8 +18,12 @@ from training.pipeline import run_stage
 
 TIMBRE_WEIGHTS = (0.0, 20.0, 100.0)
 RECONSTRUCTION_WEIGHTS = (20.0, 200.0, 1000.0)
-MEASURES = ("validation/same_plain_mse", "validation/same_refined_mse",
-            "validation/cross_refined_mse", "timbre")  # fmt: skip
+MEASURES = (
+    "validation/same_plain_mse",
+    "validation/same_refined_mse",
+    "validation/cross_refined_mse",
+    "timbre",
+)
 """Of stats.jsonl: the last lines that hold them."""
 
 
@@ -33,29 +37,36 @@ def study_sensitivity(config: RunConfig, run_dir: Path, out: Path, steps: int) -
     for timbre_weight in TIMBRE_WEIGHTS:
         for reconstruction_weight in RECONSTRUCTION_WEIGHTS:
             recipe = dataclasses.replace(
-                config.hypernetwork, steps=steps, timbre_weight=timbre_weight,
+                config.hypernetwork,
+                steps=steps,
+                timbre_weight=timbre_weight,
                 reconstruction_weight=reconstruction_weight,
-            )  # fmt: skip
+            )
             folder = out / f"sensitivity-{timbre_weight:g}-{reconstruction_weight:g}"
             trial = dataclasses.replace(config, hypernetwork=recipe)
             run_stage("hypernetwork", trial, run_dir, minutes=None, resume=False, out=folder)
             found = _last_values(folder / "hypernetwork" / "stats.jsonl")
             lines.append(
                 (
-                    f"{timbre_weight:g}", f"{reconstruction_weight:g}",
+                    f"{timbre_weight:g}",
+                    f"{reconstruction_weight:g}",
                     *(f"{found[name]:.4f}" for name in MEASURES),
                 )
-            )  # fmt: skip
+            )
     return [
         Table(
             title=f"Hypernetwork after {steps} steps",
             header=(
-                "λ_timbre", "λ_recon", "MSE of the plain generator", "MSE", "MSE at another pitch",
+                "λ_timbre",
+                "λ_recon",
+                "MSE of the plain generator",
+                "MSE",
+                "MSE at another pitch",
                 "‖f(x̂) − h‖² ÷ H, training",
             ),
             lines=tuple(lines),
         )
-    ]  # fmt: skip
+    ]
 
 
 def _last_values(stats: Path) -> dict[str, float]:

@@ -77,9 +77,13 @@ def test_a_run_may_start_from_an_earlier_ones_weights(
     debug_config: RunConfig, tmp_path: Path
 ) -> None:
     still = dataclasses.replace(
-        debug_config.generator, steps=1, batch_size=4, learning_rate=0.0,
-        features_learning_rate=1e-9, adversarial_weight=0.0,
-    )  # fmt: skip
+        debug_config.generator,
+        steps=1,
+        batch_size=4,
+        learning_rate=0.0,
+        features_learning_rate=1e-9,
+        adversarial_weight=0.0,
+    )
     networks = Networks(debug_config.model, seed=77)
 
     earlier = tmp_path / "earlier.safetensors"
@@ -98,17 +102,27 @@ def test_a_start_that_does_not_fit_is_named(debug_config: RunConfig, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    "weight", ["reconstruction_weight", "level_weight", "quiet_weight", "movement_weight",
-               "absolute_weight", "probe_weight"],
-)  # fmt: skip
+    "weight",
+    [
+        "reconstruction_weight",
+        "level_weight",
+        "quiet_weight",
+        "movement_weight",
+        "absolute_weight",
+        "probe_weight",
+    ],
+)
 def test_every_weight_of_the_loss_moves_the_networks(
     debug_config: RunConfig, tmp_path: Path, weight: str
 ) -> None:
     # Enough notes that the probe speaks; then one weight is raised.
     recipe = dataclasses.replace(
-        debug_config.generator, steps=9, batch_size=32, adversarial_weight=0.0,
+        debug_config.generator,
+        steps=9,
+        batch_size=32,
+        adversarial_weight=0.0,
         gradient_clip=1e9,
-    )  # fmt: skip
+    )
     raised = dataclasses.replace(recipe, **{weight: getattr(recipe, weight) + 20.0})
     torch.manual_seed(0)
     results = []
@@ -118,8 +132,9 @@ def test_every_weight_of_the_loss_moves_the_networks(
 
         save_checkpoint(
             folder / "features" / "weights.safetensors",
-            named_tensors({"features": networks.features}, torch.float32), {"kind": "weights"},
-        )  # fmt: skip
+            named_tensors({"features": networks.features}, torch.float32),
+            {"kind": "weights"},
+        )
         results.append(run(dataclasses.replace(debug_config, generator=each), folder))
     name = "features.head.weight" if weight == "probe_weight" else "generator.synthesis.constant"
     assert not torch.equal(results[0][name], results[1][name])

@@ -78,9 +78,10 @@ def test_composition_in_training_is_the_engines(tmp_path: Path) -> None:
         refined = engine._refiner.refined(sound.mix, sound.settings.refinement)
     notes = NoteBatch(
         mel=torch.from_numpy(timbre.mel)[None].repeat(2, 1, 1),
-        midi_pitch=torch.tensor([60.0, 67.0]), velocity=torch.full([2], 100.0),
+        midi_pitch=torch.tensor([60.0, 67.0]),
+        velocity=torch.full([2], 100.0),
         instrument=torch.zeros(2),
-    )  # fmt: skip
+    )
     with torch.no_grad():
         h = torch.from_numpy(timbre.features)[None]
         first = notes.part(torch.tensor([0]))
@@ -139,15 +140,18 @@ def test_each_recipe_steps_and_moves_its_weights(
     debug_config: RunConfig, run_with_generator: Path, variant: str
 ) -> None:
     recipe = dataclasses.replace(
-        debug_config.hypernetwork, steps=2, timbres_per_batch=2,
+        debug_config.hypernetwork,
+        steps=2,
+        timbres_per_batch=2,
         carried_weight=200.0 if variant == "ours" else 0.0,
-    )  # fmt: skip
+    )
     sizes = dataclasses.replace(
-        debug_config.model.hypernetwork, input=MELS if variant == "mels" else "features",
+        debug_config.model.hypernetwork,
+        input=MELS if variant == "mels" else "features",
         encoder_channels=(4, 4, 8, 8, 8),
         miss_dim=MISS_DIM if variant == "ours" else 0,
         gate_count=GATE_COUNT if variant == "ours" else 0,
-    )  # fmt: skip
+    )
     model = dataclasses.replace(debug_config.model, hypernetwork=sizes)
     config = dataclasses.replace(debug_config, hypernetwork=recipe, model=model)
     pipeline.run_stage("hypernetwork", config, run_with_generator, minutes=None, resume=False)

@@ -91,10 +91,14 @@ def _config(corpus: Path, name: str = "debug") -> RunConfig:
     config = load_config(ROOT / "resources" / "configs" / f"{name}.toml")
     return _short(
         dataclasses.replace(
-            config, corpus_dir=str(corpus), accelerator="cpu", precision="32-true",
-            validate_every=1000, log_every=1,
+            config,
+            corpus_dir=str(corpus),
+            accelerator="cpu",
+            precision="32-true",
+            validate_every=1000,
+            log_every=1,
         )
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("stage", pipeline.STAGES)
@@ -226,9 +230,17 @@ def test_evaluation_prints_the_design_table(
     pipeline.evaluate_bundle(config, tmp_path, tmp_path / "evaluate")
     printed = capsys.readouterr().out
     for words in (
-        "MSE at another note", "pitch accuracy", "Fréchet", "Rubber", "root note", "the instrument",
-        "attack error", "neighbouring keys", "nearest other recording", "linear probe",
-    ):  # fmt: skip
+        "MSE at another note",
+        "pitch accuracy",
+        "Fréchet",
+        "Rubber",
+        "root note",
+        "the instrument",
+        "attack error",
+        "neighbouring keys",
+        "nearest other recording",
+        "linear probe",
+    ):
         assert words in printed
     metrics = json.loads((tmp_path / "evaluate" / "metrics.json").read_text(encoding="utf-8"))
     assert any(row["bar"] == "≤ 0.80" for row in metrics["rows"])
@@ -276,10 +288,22 @@ def test_two_processes_train_together(
     config_file = tmp_path / "config.toml"
     config_file.write_text(to_toml(dataclasses.replace(_config(tiny_corpus), devices=2)))
     done = subprocess.run(
-        [sys.executable, "-m", "training", stage, "--config", str(config_file),
-         "--run-dir", str(run_dir)],
-        cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "training",
+            stage,
+            "--config",
+            str(config_file),
+            "--run-dir",
+            str(run_dir),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     steps = [line["step"] for line in _stats(run_dir, stage) if "seconds" in line]
     assert steps == list(range(1, SHORT[stage]["steps"] + 1))
