@@ -94,15 +94,15 @@ class DesignedPreset:
     synthesizer: str
     """Name in :data:`SYNTHESIZERS`."""
     bank: str
-    """Name of its bank."""
+    """Name of the bank that holds the preset."""
     slot: str
     """Name within the bank, unique, e.g. ``0001-Saw Strings 1``."""
     name: str
     """Name for people, e.g. ``Saw Strings 1``."""
     path: Path
-    """File that holds it."""
+    """File that holds the preset."""
     index: int = 0
-    """Place in that file."""
+    """Place of the preset in its file."""
 
     @property
     def instrument(self) -> str:
@@ -116,7 +116,7 @@ class Synthesizer:
 
     plugin: Path
     packages: str
-    """Debian packages that install both."""
+    """Debian packages that install the plugin and its presets."""
     licence: str
     """SPDX identifier of most presets."""
     bank_licences: tuple[tuple[str, str], ...]
@@ -126,7 +126,7 @@ class Synthesizer:
     read: Callable[[str, Path], list[tuple[DesignedPreset, str]]]
     """Presets of a file, each with a key that copies of it share."""
     settings: Callable[[DesignedPreset], PluginRequest]
-    """What makes the plugin sound like a preset; without notes."""
+    """Makes a request without notes that lets the plugin sound like a preset."""
 
 
 def _read_instrument(path: Path) -> str:
@@ -371,7 +371,7 @@ class DesignedPresetJob:
         for first, last in pairwise(np.linspace(low, high + 1, N_KEYS + 1)):
             key = min(high, int(rng.uniform(first, last)))
             bend = round(grid.draw_detune(rng) * BEND_UNITS_PER_SEMITONE)
-            loud.append(PluginNote(key=key, velocity=grid.velocities[0], bend=bend))
+            loud.append(PluginNote(midi_note=key, velocity=grid.velocities[0], bend=bend))
         soft = [
             replace(loud[index], velocity=grid.velocities[-1])
             for index in sorted(rng.choice(N_KEYS, N_SOFT_KEYS, replace=False).tolist())
@@ -413,7 +413,7 @@ class DesignedPresetJob:
 
 
 def _pitch(note: PluginNote) -> float:
-    return note.key + note.bend / BEND_UNITS_PER_SEMITONE
+    return note.midi_note + note.bend / BEND_UNITS_PER_SEMITONE
 
 
 def choose_notes(

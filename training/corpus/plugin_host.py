@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from core.errors import CoreError, ParameterError
 
 HOME_MARK = "{home}"
-"""Stands for the plugin's home folder in the values and files of a request."""
+"""What stands for the plugin's home folder in the values and files of a request."""
 BEND_UNITS_PER_SEMITONE = 4096
 """Pitch wheel steps for a semitone at the default range of two."""
 
@@ -57,19 +57,21 @@ class PluginError(CoreError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PluginNote:
-    """One key, held through the window."""
+    """One note, its key held through the window."""
 
-    key: int
-    """MIDI key, 0 to 127."""
+    midi_note: int
+    """MIDI note, 0 to 127."""
     velocity: int
-    """1 to 127."""
+    """MIDI velocity, 1 to 127."""
     bend: int = 0
     """Pitch wheel, -8192 to 8191 (:data:`BEND_UNITS_PER_SEMITONE`)."""
 
     def __post_init__(self) -> None:
-        if not (0 <= self.key <= 127 and 1 <= self.velocity <= 127 and -8192 <= self.bend <= 8191):
+        if not (
+            0 <= self.midi_note <= 127 and 1 <= self.velocity <= 127 and -8192 <= self.bend <= 8191
+        ):
             raise ParameterError(
-                f"Key {self.key}, velocity {self.velocity} and bend {self.bend} must lie in 0 to "
+                f"Note {self.midi_note}, velocity {self.velocity} and bend {self.bend} must lie in 0 to "
                 "127, 1 to 127 and -8192 to 8191."
             )
 
@@ -84,7 +86,7 @@ class PluginRequest:
     n_samples: int
     """Length of each note, samples."""
     sample_rate: int = 44100
-    """Hz."""
+    """Sample rate of the notes, Hz."""
     files: tuple[tuple[str, str], ...] = ()
     """Name and text of files to lay into the plugin's home folder."""
     configure: tuple[tuple[str, str], ...] = ()
@@ -403,9 +405,9 @@ def _play(request: PluginRequest) -> Iterator[NDArray[np.float32]]:
         plugin.run(rest, bend)
         if request.seed_symbol is not None:
             plugin.seed(request.seed_symbol)
-        played = _NoteData(note=note.key, velocity=note.velocity)
+        played = _NoteData(note=note.midi_note, velocity=note.velocity)
         yield plugin.run(request.n_samples, _Event(type=_NOTE_ON, data=_EventData(note=played)))
-        released = _NoteData(note=note.key, off_velocity=64)
+        released = _NoteData(note=note.midi_note, off_velocity=64)
         plugin.run(
             _BLOCK,
             _Event(type=_NOTE_OFF, data=_EventData(note=released)),

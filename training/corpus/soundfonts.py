@@ -57,13 +57,13 @@ class FontFacts:
     """What is known about a published soundfont."""
 
     package: str
-    """Debian package that installs it."""
+    """Debian package that installs the soundfont."""
     licence: str
-    """SPDX identifier."""
+    """Licence, an SPDX identifier."""
     tuning_cents: float = 0.0
-    """Tuning common to all of its presets."""
+    """Tuning common to all presets of the soundfont."""
     kind: NoteKind = NoteKind.RECORDED
-    """What its recordings are of: instruments, or a synthesizer."""
+    """Whether the soundfont plays recordings of instruments, or a synthesizer."""
 
 
 KNOWN_FONTS = {
@@ -135,7 +135,7 @@ class _Bag:
     velocities: tuple[int, int]
     generators: dict[int, int]
     played: Any
-    """The instrument or sample."""
+    """Place of the instrument or sample that the zone plays."""
 
 
 def _bags(bags: Sequence[Any], target: str) -> list[_Bag]:
@@ -311,14 +311,14 @@ class FontPlayer:
         self._synth.delete()
 
     def play(
-        self, bank: int, program: int, key: int, velocity: int, bend: int = 0
+        self, bank: int, program: int, midi_note: int, velocity: int, bend: int = 0
     ) -> NDArray[np.float32]:
         """Play one key, held through the window.
 
         Args:
             bank: Preset's bank.
             program: Preset's program, 0 to 127.
-            key: MIDI key, 0 to 127.
+            midi_note: MIDI note, 0 to 127.
             velocity: 1 to 127.
             bend: Pitch wheel, -8192 to 8191 (4096 = one semitone).
 
@@ -334,7 +334,7 @@ class FontPlayer:
         synth.program_select(0, self._font_id, bank, program)
         synth.pitch_bend(0, bend)
         synth.cc(0, BREATH_CONTROLLER, velocity)
-        synth.noteon(0, key, velocity)
+        synth.noteon(0, midi_note, velocity)
         stereo = self._write(N_SAMPLES + MAX_LATENCY_SAMPLES)
         mono: NDArray[np.float32] = (stereo[0] + stereo[1]) * np.float32(0.5)
         start = min(find_onset(mono), MAX_LATENCY_SAMPLES)

@@ -184,16 +184,16 @@ def test_keys_are_spread_and_repeatable() -> None:
     )
     job = DesignedPresetJob(preset=preset, grid=GRID)
     loud, soft = job.draw_notes()
-    keys = [note.key for note in loud]
+    keys = [note.midi_note for note in loud]
     assert keys == sorted(keys)
     assert (28 <= keys[0] < 36, 83 <= keys[-1] <= 91) == (True, True)
     assert {note.velocity for note in loud} == {100}
     assert any(note.bend for note in loud)
-    assert [(n.key, n.bend) for n in soft] == sorted((n.key, n.bend) for n in soft)
+    assert [(n.midi_note, n.bend) for n in soft] == sorted((n.midi_note, n.bend) for n in soft)
     assert all(replace(note, velocity=100) in loud for note in soft)
     assert job.draw_notes() == (loud, soft)
     narrow = replace(job, grid=NoteGrid(note_low=60, note_high=62, velocities=(80,)))
-    assert {note.key for note in narrow.draw_notes()[0]} == {60, 61, 62}
+    assert {note.midi_note for note in narrow.draw_notes()[0]} == {60, 61, 62}
     assert narrow.draw_notes()[1] == []
     above = replace(job, grid=NoteGrid(note_low=95, note_high=96))
     assert above.draw_notes() == ([], [])
@@ -207,14 +207,14 @@ def test_soft_notes_are_kept_where_they_sound_different() -> None:
         waves = [np.sin(2 * np.pi * k * f0_hz * time_s + k) / k**slope for k in range(1, 11)]
         return np.sum(waves, axis=0).astype(np.float32)
 
-    loud = [PluginNote(key=key, velocity=100) for key in range(36, 84, 6)]
+    loud = [PluginNote(midi_note=key, velocity=100) for key in range(36, 84, 6)]
     soft = [replace(loud[index], velocity=45) for index in (1, 4, 6)]
-    sounds = [tone(note.key, 1.0) for note in loud]
-    same = choose_notes(loud, soft, sounds + [0.3 * tone(note.key, 1.0) for note in soft])
+    sounds = [tone(note.midi_note, 1.0) for note in loud]
+    same = choose_notes(loud, soft, sounds + [0.3 * tone(note.midi_note, 1.0) for note in soft])
     assert same.used == tuple(range(8))
-    other = choose_notes(loud, soft, sounds + [tone(note.key, 2.5) for note in soft])
+    other = choose_notes(loud, soft, sounds + [tone(note.midi_note, 2.5) for note in soft])
     assert other.used == tuple(range(11))
-    wrong = choose_notes(loud, soft, sounds + [tone(note.key + 3, 2.5) for note in soft])
+    wrong = choose_notes(loud, soft, sounds + [tone(note.midi_note + 3, 2.5) for note in soft])
     assert wrong.used == tuple(range(8))
     silent = choose_notes(loud, soft, [np.zeros(N_SAMPLES, np.float32)] * 11)
     assert (silent.used, silent.reason) == ((), "it is silent")

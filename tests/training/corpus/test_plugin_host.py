@@ -27,9 +27,9 @@ def request(*notes: PluginNote, **settings: object) -> PluginRequest:
 @needs_plugin
 def test_keys_bends_and_ports_are_heard() -> None:
     notes = (
-        PluginNote(key=60, velocity=100),
-        PluginNote(key=72, velocity=100, bend=2048),
-        PluginNote(key=48, velocity=100, bend=-1024),
+        PluginNote(midi_note=60, velocity=100),
+        PluginNote(midi_note=72, velocity=100, bend=2048),
+        PluginNote(midi_note=48, velocity=100, bend=-1024),
     )
     sounds = render_plugin(request(*notes), time_limit_s=60)
     assert sounds.shape == (3, SAMPLE_RATE)
@@ -42,7 +42,7 @@ def test_keys_bends_and_ports_are_heard() -> None:
 
 @needs_plugin
 def test_no_note_rings_into_the_next() -> None:
-    loud, soft = PluginNote(key=60, velocity=127), PluginNote(key=60, velocity=1)
+    loud, soft = PluginNote(midi_note=60, velocity=127), PluginNote(midi_note=60, velocity=1)
     ports = (("amp_release", 2.5), ("amp_attack", 1.0), ("amp_vel_sens", 1.0))
     sounds = render_plugin(request(loud, soft, ports=ports), time_limit_s=60)
     assert np.abs(sounds[1, :441]).max() < 1e-3 * np.abs(sounds[0]).max()
@@ -50,7 +50,7 @@ def test_no_note_rings_into_the_next() -> None:
 
 @needs_plugin
 def test_the_same_request_gives_the_same_sounds() -> None:
-    asked = request(PluginNote(key=50, velocity=90), PluginNote(key=62, velocity=90))
+    asked = request(PluginNote(midi_note=50, velocity=90), PluginNote(midi_note=62, velocity=90))
     first, again = (render_plugin(asked, time_limit_s=60) for _ in range(2))
     assert np.array_equal(first, again)
 
@@ -59,13 +59,14 @@ def test_the_same_request_gives_the_same_sounds() -> None:
 def test_an_unknown_port_is_named() -> None:
     with pytest.raises(PluginError, match="no port 'wobble'"):
         render_plugin(
-            request(PluginNote(key=60, velocity=100), ports=(("wobble", 1.0),)), time_limit_s=60
+            request(PluginNote(midi_note=60, velocity=100), ports=(("wobble", 1.0),)),
+            time_limit_s=60,
         )
 
 
 @needs_plugin
 def test_a_plugin_that_takes_too_long_is_ended() -> None:
-    endless = request(PluginNote(key=60, velocity=100), n_samples=SAMPLE_RATE * 600)
+    endless = request(PluginNote(midi_note=60, velocity=100), n_samples=SAMPLE_RATE * 600)
     with pytest.raises(PluginError, match="did not end within 1 s"):
         render_plugin(endless, time_limit_s=1)
 
@@ -73,7 +74,7 @@ def test_a_plugin_that_takes_too_long_is_ended() -> None:
 @needs_plugin
 def test_a_crash_ends_the_plugin_alone() -> None:
     # The symbol is code instead of a variable: writing there is a segmentation fault.
-    wild = request(PluginNote(key=60, velocity=100), seed_symbol="dssi_descriptor")
+    wild = request(PluginNote(midi_note=60, velocity=100), seed_symbol="dssi_descriptor")
     with pytest.raises(PluginError, match="crashed \\(SIGSEGV\\)"):
         render_plugin(wild, time_limit_s=60)
 
@@ -84,11 +85,11 @@ def test_a_missing_plugin_and_a_file_that_is_none(tmp_path: Path) -> None:
     for path in (tmp_path / "missing.so", foreign):
         with pytest.raises(PluginError, match="no DSSI plugin"):
             render_plugin(
-                request(PluginNote(key=60, velocity=100), plugin=str(path)), time_limit_s=60
+                request(PluginNote(midi_note=60, velocity=100), plugin=str(path)), time_limit_s=60
             )
 
 
-@pytest.mark.parametrize("wrong", [{"key": 128}, {"velocity": 0}, {"bend": 8192}])
+@pytest.mark.parametrize("wrong", [{"midi_note": 128}, {"velocity": 0}, {"bend": 8192}])
 def test_notes_outside_midi_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ParameterError, match="must lie in"):
-        PluginNote(**{"key": 60, "velocity": 100, **wrong})
+        PluginNote(**{"midi_note": 60, "velocity": 100, **wrong})
