@@ -43,11 +43,10 @@ class DemoSample:
     name: str
     """The file's stem."""
     root: int
-    """MIDI note."""
+    """MIDI note that is played."""
     length_s: float
     release_s: float
-    """Fade at the end."""
-    description: str
+    """Length of the fade at the end."""
     patch: Patch
 
     def render(self) -> NDArray[np.float32]:
@@ -333,7 +332,6 @@ DEMO_SAMPLES = (
         length_s=3.0,
         release_s=0.4,
         patch=_bell(),
-        description="glass bell with a slow beat",
     ),
     DemoSample(
         name="pluck",
@@ -341,7 +339,6 @@ DEMO_SAMPLES = (
         length_s=2.6,
         release_s=0.3,
         patch=_pluck(),
-        description="steel string plucked near the bridge",
     ),
     DemoSample(
         name="pad",
@@ -349,7 +346,6 @@ DEMO_SAMPLES = (
         length_s=3.0,
         release_s=0.35,
         patch=_pad(),
-        description="saws opening under drifting glass",
     ),
     DemoSample(
         name="vowel",
@@ -357,7 +353,6 @@ DEMO_SAMPLES = (
         length_s=2.6,
         release_s=0.3,
         patch=_vowel(),
-        description="voice from ah to oo",
     ),
     DemoSample(
         name="bowed",
@@ -365,7 +360,6 @@ DEMO_SAMPLES = (
         length_s=2.8,
         release_s=0.25,
         patch=_bowed(),
-        description="bowed low string with vibrato",
     ),
     DemoSample(
         name="brass",
@@ -373,7 +367,6 @@ DEMO_SAMPLES = (
         length_s=2.2,
         release_s=0.2,
         patch=_brass(),
-        description="horns that blare open",
     ),
     DemoSample(
         name="breath",
@@ -381,7 +374,6 @@ DEMO_SAMPLES = (
         length_s=2.4,
         release_s=0.3,
         patch=_breath(),
-        description="air blown over a bottle",
     ),
     DemoSample(
         name="electronic",
@@ -389,7 +381,6 @@ DEMO_SAMPLES = (
         length_s=1.8,
         release_s=0.25,
         patch=_electronic(),
-        description="FM stab over a resonant pulse bass",
     ),
 )
 """All bundled sounds."""
