@@ -12,9 +12,9 @@ from core.inference.memory import keep_freed_memory
 from training.stages import STAGE_NAMES
 
 COMMANDS = ("corpus", "bundle", "evaluate")
-"""What else a full run does, beside the stages that train networks."""
+"""What a full run does beside the stages that train networks."""
 APART = ("root", "sheet", "study")
-"""Only done when named: what they make serves every bundle, or is for people to look at."""
+"""Commands that a full run leaves out: what they make serves every bundle, or is for people."""
 STUDIES = (
     "ablations",
     "cost",
@@ -24,9 +24,10 @@ STUDIES = (
     "pooling",
     "sensitivity",
 )
-"""What ``study`` can be asked for."""
+"""Studies that the command ``study`` knows."""
 ALL_MEMORY = 2**31 - 1
-"""Bytes: a step's activations are hundreds of megabytes; faulted in anew, they nearly double its time."""
+"""Freed memory that is kept, bytes: a step's activations are hundreds of megabytes, and faulting them in
+anew nearly doubles its time."""
 SHEET = Path("resources/models/spectrograms.png")
 DEFAULT_CONFIG = Path("resources/configs/default.toml")
 

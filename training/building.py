@@ -1,4 +1,4 @@
-"""How the pipeline finds and builds a stage: the entry that its module holds, and what it is given."""
+"""How the pipeline finds and builds a stage: the entry in its module, and what it is built from."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class StageContext:
     """What stages are built from beside their own configuration."""
 
     fabric: Fabric
-    """Where to train."""
+    """Device and precision that the stage trains with."""
     networks: Networks
     """All networks, with initial weights."""
     train: CorpusSplit
@@ -61,6 +61,6 @@ class StageEntry(Generic[ConfigT]):
     """``STAGE`` of a module in training/stages: what the pipeline needs to know of it."""
 
     build: Callable[[StageContext, ConfigT], Stage[ConfigT]]
-    """Makes the stage, ready to step."""
+    """Makes the stage, ready for its first step."""
     trains: tuple[str, ...]
-    """Networks whose weights the stage leaves for the bundle, by their names in :class:`Networks`."""
+    """Networks whose weights the stage leaves in the run's folder, named as in :class:`Networks`."""

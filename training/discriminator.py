@@ -1,4 +1,4 @@
-"""Projection discriminator D(x, p, h): is this the mel of that pitch and timbre? And what it minimises.
+"""Projection discriminator D(x, p, h), is this the mel of that pitch and timbre, and its objective.
 
 Papers: StyleGAN2 residual discriminator (arXiv 1912.04958) with the projection of Miyato and
 Koyama (arXiv 1802.05637) on instance features, as GANStrument (arXiv 2211.05385, section 2.3);
@@ -43,13 +43,13 @@ class DiscriminatorConfig:
     use_projection: bool = True
     """Condition on pitch and timbre; False is the plain discriminator of the ablation."""
     use_velocity: bool = True
-    """Tell it the velocity; False is the paper's discriminator."""
+    """Tell the discriminator the velocity; False is the paper's."""
     use_layout: bool = True
     """Show the discriminator where the partials of the pitch lie."""
 
 
 class Discriminator(nn.Module):
-    """D(x, p, h).
+    """The discriminator D(x, p, h).
 
     Args:
         config: Sizes.
@@ -78,7 +78,7 @@ class Discriminator(nn.Module):
         self.condition = FullyConnectedLayer(CONDITION_DIM + generator.h_dim, config.embedding_dim)
 
     def forward(self, mel: Tensor, midi_pitch: Tensor, velocity: Tensor, h: Tensor) -> Tensor:
-        """Realness.
+        """How real mels look for their pitch and timbre.
 
         Args:
             mel: Normalised log-mels in cells of time, [B, 1, M, C].

@@ -44,9 +44,9 @@ class LevelFree:
     squared: Tensor
     """Mean square over the audible bins, once one gain a note is taken off."""
     absolute: Tensor
-    """Mean absolute difference of the same."""
+    """Mean absolute difference over the audible bins, once one gain a note is taken off."""
     level: Tensor
-    """Mean square of that gain."""
+    """Mean square of the gain a note that the other terms leave out."""
     quiet: Tensor
     """Mean absolute difference of the bins that are inaudible in both mels."""
     movement: Tensor

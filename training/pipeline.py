@@ -233,7 +233,7 @@ def bundle_run(config: RunConfig, run_dir: Path, out: Path) -> Path:
 
     Args:
         config: The run's configuration.
-        run_dir: Its folder.
+        run_dir: The run's folder.
         out: Folder for the bundle and the pitch classifier.
 
     Returns:

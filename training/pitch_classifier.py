@@ -28,7 +28,7 @@ from core.checkpoint import load_checkpoint, load_network, named_tensors, save_c
 from core.nn.ops import check_shape
 
 NOTES = 128
-"""Classes: MIDI notes."""
+"""Number of classes: one for every MIDI note."""
 BINS_PER_NOTE = 3
 """Log-frequency bins per semitone."""
 FRAME = 8192
@@ -65,7 +65,7 @@ LEAK = 0.1
 CLASSIFIER_FILE = "pitch_judge.safetensors"
 """The classifier's file beside a bundle, named as in release 0.1."""
 FILE_KIND = "judge"
-"""What its header says that it holds, and how the names of its tensors begin; of release 0.1 too."""
+"""How the names of the tensors in that file begin, and what its header says that it holds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,7 +101,7 @@ class LogFrequencySpectrum(nn.Module):
         self.register_buffer("window", torch.hann_window(FRAME), persistent=False)
 
     def forward(self, audio: Tensor) -> Tensor:
-        """[B, T] to levels [B, L, N], 0 at the floor and 1 at the sound's strongest bin."""
+        """Sounds [B, T] to levels [B, L, N], 0 at the floor and 1 at the sound's strongest bin."""
         with torch.autocast(audio.device.type, enabled=False):
             spectrum = torch.stft(
                 audio.float(),
@@ -129,17 +129,17 @@ class _Block(nn.Module):
         self.second = nn.Conv2d(channels, channels, (5, 3), padding=(2, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, C, L, N] to the same shape."""
+        """Activations [B, C, L, N] to activations of the same shape."""
         y: Tensor = self.second(functional.leaky_relu(self.first(x), LEAK))
         return functional.leaky_relu(x + y, LEAK)
 
 
 class PitchClassifier(nn.Module):
-    """Sound to note.
+    """Names the MIDI note of a sound.
 
     Args:
         config: Sizes.
-        sample_rate: Of the sounds, Hz.
+        sample_rate: Sample rate of the sounds, Hz.
     """
 
     def __init__(self, config: PitchClassifierConfig, sample_rate: int) -> None:
@@ -159,7 +159,7 @@ class PitchClassifier(nn.Module):
         return self._classify(self._notes(levels))
 
     def hear(self, audio: Tensor) -> tuple[Tensor, Tensor]:
-        """What it names and by what.
+        """The note that a sound is taken for, and the features that this rests on.
 
         Args:
             audio: [B, T].

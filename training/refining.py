@@ -19,14 +19,16 @@ from training.stage import plain_module
 def refine(
     features: nn.Module, generator: Generator, hypernetwork: nn.Module, source: NoteBatch, h: Tensor
 ) -> Refinement:
-    """What H predicts of timbres, as the engine asks it; gradients reach H alone.
+    """What the hypernetwork predicts for timbres, asked as the engine asks it.
+
+    Gradients reach H alone.
 
     Args:
         features: f.
         generator: G.
         hypernetwork: H, as it is or in Fabric's wrapper.
         source: The sounds wanted, T notes.
-        h: Their features, [T, H].
+        h: Features of the sounds, [T, H].
 
     Returns:
         Offsets and gates.

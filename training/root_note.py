@@ -58,7 +58,7 @@ from training.corpus.splits import DRUM_BANK, Split, pseudo_program, split_of
 from training.data.dataset import CorpusSplit
 
 WEIGHTS_FILE = "root_weights.npz"
-"""What the stage writes."""
+"""Name of the file of weights that the stage writes."""
 CHECKED_KEYS = (36, 84)
 """MIDI notes, both inclusive, that the table is taken over."""
 RIGHT_SEMITONES = 0.5
@@ -149,11 +149,11 @@ class RootNoteConfig:
     hidden: int = 12
     """Hidden units of the perceptron that chooses."""
     epochs: int = 150
-    """Its passes over the examples."""
+    """Passes of the perceptron that chooses over the examples."""
     pitched_hidden: int = 6
     """Hidden units of the perceptron that tells pitched from unpitched."""
     pitched_epochs: int = 60
-    """Its passes over the examples."""
+    """Passes of the perceptron that tells pitched from unpitched over the examples."""
     unpitched_weight: float = 0.75
     """Weight of all unpitched examples together, relative to all pitched ones."""
     batch_size: int = 256
@@ -161,7 +161,7 @@ class RootNoteConfig:
     learning_rate: float = 5e-3
     """AdamW's step size, falling to 0 along a cosine."""
     weight_decay: float = 2e-2
-    """AdamW's."""
+    """AdamW's weight decay."""
     validation_notes: int = 1000
     """Notes of the validation split to measure with; all of them where there are fewer."""
     seed: int = 0
@@ -178,12 +178,12 @@ class Example:
     """One recording as the perceptrons see it."""
 
     evidence: Evidence
-    """Of at least one candidate."""
+    """What speaks for each of its candidates, of which there is at least one."""
     is_root: NDArray[np.bool_]
     """Candidates within half a semitone of the label, [C]; none where there is no label."""
     is_pitched: bool
     program: int | None = None
-    """Of notes of the corpus whose label is their root."""
+    """Program or patch number; None but for notes of the corpus whose label is their root."""
 
 
 def fit_root_note(
@@ -259,7 +259,7 @@ def make_example(
 
     Args:
         samples: Mono at 44.1 kHz, [T].
-        midi_pitch: Its root; None where that is unknown or there is none.
+        midi_pitch: Root of the recording; None where it is unknown or there is none.
         is_pitched: Whether it has a pitch at all.
 
     Returns:
@@ -401,7 +401,7 @@ def play_drums(fonts: Sequence[Path], split: Split) -> Iterator[tuple[str, Sampl
 
 
 def fit_weights(examples: Sequence[Example], config: RootNoteConfig) -> RootWeights:
-    """Both perceptrons, the second upon what the first chooses.
+    """Fit both perceptrons, the second upon what the first chooses.
 
     Raises:
         ParameterError: No example has its root among the candidates, or none is unpitched.
@@ -491,7 +491,7 @@ def _minimise(
 
 
 def _fold(network: nn.Sequential, mean: FloatArray, scale: FloatArray) -> Perceptron:
-    """The network with the standardisation of its inputs in its first layer."""
+    """A perceptron equal to a network whose inputs were standardised: its first layer does that."""
     hidden, hidden_bias, out, out_bias = (
         parameter.detach().double().numpy() for parameter in network.parameters()
     )
@@ -538,7 +538,10 @@ def left_out_table(examples: Sequence[Example], config: RootNoteConfig) -> Table
 
 
 def _is_found(example: Example, choice: Perceptron) -> tuple[bool, bool]:
-    """Whether the root is chosen; and that or an octave of it. Neither, if it is no candidate."""
+    """Whether the root is chosen, and whether the root or one of its octaves is.
+
+    Both are False where no candidate is the root.
+    """
     if not example.is_root.any():
         return False, False
     best, _ = choose_candidate(example.evidence, choice)
@@ -558,7 +561,7 @@ def validation_table(
     drum_fonts: Sequence[Path],
     config: RootNoteConfig,
 ) -> Table:
-    """Shares of right roots by note source, and of unpitched sounds found so.
+    """Shares of right roots by note source, and of unpitched sounds that are found unpitched.
 
     Args:
         weights: One or more sets to compare, by name.
@@ -634,7 +637,7 @@ def _audio(split: CorpusSplit, index: int) -> Samples:
 
 
 def _normalised(samples: NDArray[np.floating]) -> Samples:
-    """Peak 1; the sound must not be silent."""
+    """A sound brought to a peak of 1; it must not be silent."""
     scaled: Samples = (samples / np.abs(samples).max()).astype(np.float32)
     return scaled
 

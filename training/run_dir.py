@@ -18,7 +18,7 @@ from core.checkpoint import Checkpoint, load_checkpoint
 WEIGHTS = "weights.safetensors"
 """Averaged weights of a stage, read by the stages that follow."""
 FORMER_NAMES = {"classifier": "judge"}
-"""What the runs of release 0.1 call a stage, and the network that it trains, by its name today."""
+"""Stages, and networks, that the runs of release 0.1 call otherwise: today's name to the former one."""
 
 
 def stage_folder(run_dir: Path, stage: str) -> Path:
@@ -104,7 +104,7 @@ class RunDir:
             (self.folder / "config.toml").write_text(text, encoding="utf-8")
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
-        """One line of stats.jsonl, and the same to TensorBoard."""
+        """Write values to a line of stats.jsonl and to TensorBoard."""
         if not self.is_writer:
             return
         line: dict[str, Any] = {"step": step, "time": round(time.time(), 3), **values}
@@ -114,13 +114,13 @@ class RunDir:
             self._board().add_scalar(name, value, step)
 
     def log_spectrogram(self, name: str, step: int, mel: NDArray[np.float32]) -> None:
-        """A normalised log-mel [M, F] as a picture, low notes at the bottom."""
+        """Show a normalised log-mel [M, F] on TensorBoard, low notes at the bottom."""
         if self.is_writer:
             picture = ((mel[::-1] + 1.0) / 2.0).clip(0.0, 1.0)
             self._board().add_image(name, picture, step, dataformats="HW")
 
     def log_audio(self, name: str, step: int, audio: NDArray[np.float32], sample_rate: int) -> None:
-        """A waveform [T] to listen to."""
+        """Put a waveform [T] on TensorBoard to listen to."""
         if self.is_writer:
             self._board().add_audio(name, audio[None].clip(-1.0, 1.0), step, sample_rate)
 

@@ -1,4 +1,4 @@
-"""What a stage of training is: networks, optimizers, and what a step of them minimises.
+"""What a stage of training is: networks, their optimizers, and what one step minimises.
 
 A stage computes losses and measures. Everything that all stages do alike is done once, by
 :class:`training.trainer.Trainer`: going backward, looking for what is not finite, clipping, stepping,

@@ -1,4 +1,4 @@
-"""The classifier's spectrum, what disturbs it in training, and the shipped classifier on tones of known pitch."""
+"""The pitch classifier: its spectrum, what disturbs it in training, the shipped one on known tones."""
 
 from __future__ import annotations
 

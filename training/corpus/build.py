@@ -52,7 +52,7 @@ _CANCELLED = "The corpus was cancelled; nothing was kept."
 JOBS_AHEAD = 4
 """Jobs waiting for each worker; bounds the memory of finished ones."""
 
-"""Called with jobs done and jobs in all."""
+"""A function that is called with jobs done and jobs in all."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,7 +85,7 @@ class CorpusConfig:
     synthesizers: tuple[str, ...] = ()
     """Synthesizers whose designed presets are played, see training/corpus/designed_presets.py."""
     presets_per_synthesizer: int | None = None
-    """Take only so many presets of each, drawn by chance; None takes all."""
+    """Presets taken of each synthesizer, drawn by chance; None takes all."""
     n_patches: int = 1000
     """Random synthesizer patches."""
     notes_per_patch: int = 10
@@ -93,7 +93,7 @@ class CorpusConfig:
     detune_probability: float = 0.3
     """Share of the notes that are detuned, 0 to 1; their label moves along."""
     detune_cents: float = 50.0
-    """Largest detuning, 0 to 100."""
+    """Largest detuning in cents, 0 to 100."""
     splits: tuple[str, ...] = tuple(Split)
     """Which splits to render; their notes are the same whatever else is rendered."""
     seed: int = 0

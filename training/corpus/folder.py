@@ -38,7 +38,7 @@ class FolderSource:
 
     @property
     def licence(self) -> str:
-        """Nobody tells the licence of a folder."""
+        """``unknown``: nobody tells the licence of a folder."""
         return "unknown"
 
     def sha256(self) -> str:

@@ -61,11 +61,11 @@ class Verdict:
     """What was found about an instrument."""
 
     offset: float
-    """Semitones by which it sounds above its keys: whole octaves and a common tuning."""
+    """Semitones by which the instrument sounds above its keys: whole octaves and a common tuning."""
     passed: tuple[bool, ...]
     """Whether each note may be used, [K]; all False where the instrument is refused."""
     reason: str
-    """Why it is refused, for people; empty where it is not."""
+    """Why the instrument is refused, for people; empty where it is not."""
 
 
 def judge_notes(sounds: Sequence[NDArray[np.floating]], pitches: Sequence[float]) -> Verdict:
@@ -180,11 +180,11 @@ class PowerShares:
     """Where a spectrum's power lies, each 0 to 1."""
 
     partials: float
-    """On the partials of a pitch."""
+    """Share on the partials of a pitch."""
     odd: float
-    """On the odd ones."""
+    """Share on the odd partials of the pitch."""
     between: float
-    """On halves and thirds of the way between them: partials of a lower pitch."""
+    """Share on halves and thirds of the way between partials: these are partials of a lower pitch."""
 
 
 def share_power(sound: NDArray[np.floating], label: float) -> PowerShares:

@@ -36,7 +36,7 @@ class Recording:
     midi_pitch: float
     """True pitch of the recording, MIDI."""
     velocity: int = DEFAULT_VELOCITY
-    """1 to 127."""
+    """MIDI velocity, 1 to 127."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

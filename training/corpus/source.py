@@ -18,7 +18,7 @@ from core.mel import MelConfig
 from training.corpus.splits import Split
 
 SAMPLE_RATE = MelConfig().sample_rate
-"""Hz, of every note."""
+"""Sample rate of every note, Hz."""
 N_SAMPLES = MelConfig().n_samples
 """Length of every note window, samples."""
 PCM_SCALE = 32767.0
@@ -35,9 +35,9 @@ class NoteKind(StrEnum):
     """How an instrument makes its notes; tables show the two apart."""
 
     RECORDED = "recorded"
-    """It plays recordings, most of them at several pitches."""
+    """The instrument plays recordings, most of them at several pitches."""
     SYNTHESIZED = "synthesized"
-    """It computes every note anew."""
+    """The instrument computes every note anew."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,18 +53,18 @@ class Note:
     program: int
     """General MIDI program (0 to 127), patch number or pseudo program; decides the split."""
     split: Split
-    """``split_of(program)``."""
+    """Split of the instrument: ``split_of(program)``."""
     midi_pitch: float
     """True pitch including detuning, MIDI (60.0 = C4 = 261.63 Hz)."""
     velocity: int
-    """1 to 127."""
+    """MIDI velocity, 1 to 127."""
     kind: NoteKind
-    """Recorded or synthesized."""
+    """Whether the note was recorded or synthesized."""
     samples: tuple[str, ...] = ()
     """Names of the recordings that sound, sorted, unique within the source; none where the note is
     synthesized."""
     stretch: float = 0.0
-    """Semitones by which the most repitched of these recordings is played off its own pitch."""
+    """Semitones by which the most repitched recording of the note is played off its own pitch."""
     gain_db: float = 0.0
     """Gain that brings the stored audio, peak 1, to the loudness that mels are taken at."""
 

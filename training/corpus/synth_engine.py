@@ -45,7 +45,7 @@ class Envelope:
     decay_s: float = 1.0
     """Time constant of the decay towards sustain."""
     sustain: float = 0.0
-    """0 (percussive) to 1."""
+    """Sustain level, 0 (percussive) to 1."""
 
     def __call__(self, time_s: RealArray) -> FloatArray:
         """Level at each time, 0 to 1, same shape."""
@@ -88,7 +88,7 @@ class Performance:
 
     @property
     def brightness(self) -> float:
-        """0 at the reference velocity, negative when softer, about -1 at velocity 1."""
+        """Brightness by velocity: 0 at the reference, negative when softer, about -1 at velocity 1."""
         return (self.velocity - REFERENCE_VELOCITY) / REFERENCE_VELOCITY
 
     def times(self, *, oversampling: int = 1) -> FloatArray:
@@ -143,12 +143,12 @@ class SpectralFilter:
     q: float = 0.8
     """Resonance: 0.5 none to 12 ringing."""
     poles: int = 4
-    """2 (12 dB per octave) or 4 (24)."""
+    """Number of poles: 2 (12 dB per octave) or 4 (24)."""
     envelope: Envelope = Envelope()
     envelope_octaves: float = 0.0
     """Opening of the cutoff by the envelope."""
     key_tracking: float = 0.5
-    """0 fixed cutoff, 1 follows the key."""
+    """How far the cutoff follows the key: 0 not at all, 1 in full."""
     velocity_octaves: float = 1.5
     """How far a soft note closes the cutoff."""
 
@@ -212,7 +212,7 @@ class HarmonicLayer:
     morph_s: float = 1.0
     """Time to morph through the spectra and vowels."""
     unison: int = 1
-    """Voices V."""
+    """Number of voices V that play together."""
     unison_cents: float = 8.0
     """Detuning between the outermost voices, symmetric about the pitch."""
     divisor: int = 1
@@ -449,7 +449,7 @@ class NoiseLayer:
     low_hz: float = 200.0
     high_hz: float = 8000.0
     key_tracking: float = 0.0
-    """0: fixed band, 1: the band follows the key."""
+    """How far the band follows the key: 0 not at all, 1 in full."""
 
     def render(self, play: Performance, rng: np.random.Generator) -> FloatArray:
         """Sound of the layer, [T]."""

@@ -98,7 +98,7 @@ def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
 
 
 def _amplitude_envelope(rng: np.random.Generator) -> Envelope:
-    """Percussive, plucked, sustained or swelling."""
+    """An envelope of amplitude: percussive, plucked, sustained or swelling."""
     kind = rng.choice(
         ["percussive", "decaying", "sustained", "swelling"], p=[0.25, 0.25, 0.35, 0.15]
     )
@@ -424,7 +424,7 @@ class PatchSource:
 
     @property
     def licence(self) -> str:
-        """Our own sounds are given to the public domain."""
+        """``CC0-1.0``: our own sounds are given to the public domain."""
         return "CC0-1.0"
 
     def sha256(self) -> str:

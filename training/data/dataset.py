@@ -37,7 +37,7 @@ class NoteBatch:
     """Index of the instrument within its split, [B]."""
 
     def to(self, device: torch.device) -> NoteBatch:
-        """The same batch on another device."""
+        """A copy of the batch on another device."""
         return NoteBatch(
             mel=self.mel.to(device),
             midi_pitch=self.midi_pitch.to(device),
@@ -46,7 +46,7 @@ class NoteBatch:
         )
 
     def part(self, chosen: Tensor) -> NoteBatch:
-        """Some of the notes, by their places."""
+        """A batch of some of the notes, by their places."""
         return NoteBatch(
             mel=self.mel[chosen],
             midi_pitch=self.midi_pitch[chosen],
@@ -132,7 +132,7 @@ class CorpusSplit:
         return len(self.rows)
 
     def mels(self, indices: Sequence[int] | NDArray[np.int64]) -> Tensor:
-        """Log-mels of notes, [B, M, F]."""
+        """Log-mels of notes by their index in this split, [B, M, F]."""
         rows = self.rows[np.asarray(indices)]
         return torch.from_numpy(np.stack([self._mels[row] for row in rows]).astype(np.float32))
 

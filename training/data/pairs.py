@@ -28,7 +28,7 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PairConfig:
-    """What training draws."""
+    """Which pairs of notes training draws."""
 
     max_stretch: float = 4.5
     """Semitones from its recordings' own pitch beyond which a note is left out."""
@@ -54,13 +54,13 @@ class PairShares:
     """What all ordered pairs of two notes of an instrument are made of, shares that sum to 1."""
 
     pairs: int
-    """How many there are."""
+    """Number of ordered pairs."""
     shared: float
-    """At least one recording sounds in both."""
+    """Share of pairs in whose notes one recording sounds at least."""
     stretched: float
-    """None does, but a note is repitched too far."""
+    """Share of pairs without a common recording of which a note is repitched too far."""
     genuine: float
-    """The rest."""
+    """Share of genuine pairs."""
 
 
 class NotePairs:
@@ -187,7 +187,7 @@ def in_turns(rng: np.random.Generator, pairs: Indices, instrument: Indices) -> I
     Args:
         rng: Source of chance.
         pairs: [P, 2].
-        instrument: Of every note of the split, [N].
+        instrument: Instrument of every note of the split, [N].
     """
     shuffled = pairs[rng.permutation(len(pairs))]
     seen: Counter[int] = Counter()

@@ -43,19 +43,19 @@ from training.evaluation.tuning import (
 from training.evaluation.workbench import Workbench, at_reference_loudness
 
 INSTRUMENT = "the instrument"
-"""What a user gets: a recording in, the engine's note at default settings out."""
+"""Column of what a user gets: a recording in, the engine's note at default settings out."""
 UNREFINED = "the instrument, refinement 0"
 OTHER_MODEL = "the instrument, other model"
 REFINED_MODEL = "HyperGANStrument"
-"""Mels of the refined generator through the vocoder: no carry-over, no recording."""
+"""Column of the refined generator's mels through the vocoder: no carry-over, no recording."""
 PLAIN_MODEL = "GANStrument"
-"""Mels of the plain generator through the vocoder."""
+"""Column of the plain generator's mels through the vocoder."""
 RESAMPLING = "naive resampling"
 RUBBER_BAND = "Rubber Band R3"
 FORMANTS_KEPT = "Rubber Band R3, formants kept"
 BASELINES = (RESAMPLING, RUBBER_BAND, FORMANTS_KEPT)
 OTHER_RECORDING = "nearest other recording"
-"""One more true recording of the instrument, repitched by Rubber Band R3: the limit."""
+"""Column of one more true recording of the instrument, repitched by Rubber Band R3: the limit."""
 HEARD_DB = 60.0
 """How far below its loudest bin a mel is audible."""
 LOST_CENTS = 100.0 * SEARCH_SEMITONES
@@ -123,7 +123,7 @@ class Measure:
     """Somebody's notes and the true ones to a figure for each, [N]; NaN where the true note has
     nothing to compare with."""
     average: Callable[[NDArray[np.floating]], np.floating] = np.mean
-    """What stands for many notes."""
+    """Makes one figure of those of many notes."""
     within: tuple[float, float] | None = None
     """Where the average should lie; None for a distance, of which less is better."""
 
@@ -201,9 +201,9 @@ MEASURES = (
     TUNING,
 )
 LEGEND = (
-    "lmd: log-mel RMSE, one gain a note taken off; lmd60: over the bins within 60 dB of the loudest alone; timbre: cepstral "
-    "distance; attack: level of the first 50 ms; movement: steps from frame to frame, geometric "
-    f"mean; the {OTHER_RECORDING} is repitched by Rubber Band R3"
+    "lmd: log-mel RMSE, one gain a note taken off; lmd60: over the bins within 60 dB of the loudest "
+    "alone; timbre: cepstral distance; attack: level of the first 50 ms; movement: steps from frame "
+    f"to frame, geometric mean; the {OTHER_RECORDING} is repitched by Rubber Band R3"
 )
 
 Values = Mapping[str, Mapping[str, NDArray[np.floating]]]
@@ -266,7 +266,7 @@ class Comparison:
         return self._instruments(pairs) | self._models(pairs) | self._shifted(pairs)
 
     def _instruments(self, pairs: Indices) -> dict[str, NDArray[np.float32]]:
-        """What a user gets."""
+        """Waveforms [P, T] of the columns that are instruments as a user gets them."""
         bench = self.bench
         timbres = {source: bench.analyze(source) for source in pairs[:, 0].tolist()}
         played = {
@@ -302,7 +302,7 @@ class Comparison:
         return np.stack(notes)
 
     def _models(self, pairs: Indices) -> dict[str, NDArray[np.float32]]:
-        """The generators alone, through the vocoder."""
+        """Waveforms [P, T] of the generators alone, through the vocoder."""
         split = self.bench.split
         pitches, velocities = (
             torch.from_numpy(each[pairs[:, 1]]) for each in (split.midi_pitch, split.velocity)
@@ -314,7 +314,7 @@ class Comparison:
         }
 
     def _shifted(self, pairs: Indices) -> dict[str, NDArray[np.float32]]:
-        """The baselines, and the nearest other recording."""
+        """Waveforms [P, T] of the baselines, and of the nearest other recording."""
         split, rate = self.bench.split, self.bench.sample_rate
         sources = split.audio(pairs[:, 0]).numpy()
         intervals = semitones_of(split, pairs)

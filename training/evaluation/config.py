@@ -23,7 +23,7 @@ class EvaluateConfig:
     pairs: int = 400
     """Source and target notes for squared errors and the Fréchet distance."""
     fitted_sources: int = 60
-    """Sources of these pairs that the model is also fitted to."""
+    """Sources of the pairs for squared errors that the model is also fitted to."""
     fit_steps: int = 5
     """Steps of fitting."""
     pitch_sources: int = 60

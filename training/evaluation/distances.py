@@ -45,7 +45,7 @@ WITHIN_REACH = 17
 FAR_ALLOWANCE = 1.1
 """How far above one more true recording the instrument may be beyond WITHIN_REACH."""
 DECIMALS = 2
-"""Figures are compared as they are printed."""
+"""Decimals of the figures: they are compared as they are printed."""
 OCTAVES = (12, 24)
 """Intervals of the tables by family and beside another model, semitones."""
 OCTAVE_REACH = 2
@@ -63,7 +63,7 @@ class DistanceRow:
     interval: str
     """Semitones from source to target."""
     pairs: int
-    """How many the instrument's figure is an average of."""
+    """Pairs that the instrument's figure is an average of."""
     values: dict[str, float | None]
     """Averages by column; None where nothing could be compared."""
     is_at_or_below_baselines: bool | None = None
@@ -240,7 +240,7 @@ def family_row(
     """Mean lmd60 of a family's pairs, with the hypernetwork and without.
 
     Args:
-        family: Its name.
+        family: Name of the family.
         figures: lmd60 by column, [P].
         chosen: Which pairs are the family's, [P].
     """
@@ -255,10 +255,10 @@ def family_row(
 def model_difference(
     measure: str, semitones: int, ours: NDArray[np.floating], other: NDArray[np.floating]
 ) -> ModelDifference:
-    """Two models on the same pairs.
+    """How two models differ in one measure on the same pairs.
 
     Args:
-        measure: Its name.
+        measure: Name of the measure.
         semitones: The interval.
         ours: Figures of the model measured, one for each of two pairs or more, [P].
         other: Figures of the other model, [P].

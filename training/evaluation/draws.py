@@ -53,12 +53,12 @@ class Interval:
 
     @property
     def name(self) -> str:
-        """As tables show it, e.g. ``-3 to -5``."""
+        """The interval as tables show it, e.g. ``-3 to -5``."""
         ends = (self.sign * self.low, self.sign * self.high)
         return f"{ends[0]:+d} to {ends[1]:+d}" if self.sign else "0"
 
     def holds(self, semitones: NDArray[np.floating]) -> NDArray[np.bool_]:
-        """Which of some intervals [P] belong here."""
+        """Which of some intervals [P] belong to this row."""
         inside: NDArray[np.bool_] = (
             (np.sign(np.round(semitones)) == self.sign)
             & (np.abs(np.round(semitones)) >= self.low)

@@ -30,9 +30,9 @@ class KeyStep:
     """How much two neighbouring keys of one rendered instrument differ."""
 
     mel_db: float
-    """Log-mel RMSE."""
+    """Log-mel RMSE between the two keys."""
     level_db: float
-    """Difference of loudness."""
+    """Difference of the loudness of the two keys."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,9 +42,9 @@ class Neighbours:
     true_db: tuple[float, ...]
     """Log-mel RMSE between true notes up to NEIGHBOUR_SEMITONES apart."""
     rendered: tuple[KeyStep, ...]
-    """Steps between the keys of those true notes, rendered."""
+    """Steps between rendered keys, at the pitches of the true notes."""
     crossover: tuple[KeyStep, ...]
-    """The last key that is the recording itself and the next, a semitone apart."""
+    """Steps from the last key that is the recording itself to the next, a semitone away."""
 
 
 def compare_neighbours(bench: Workbench, rng: np.random.Generator, count: int) -> Neighbours:

@@ -60,7 +60,7 @@ class Row:
     value: str
     bar: str = ""
     is_met: bool | None = None
-    """None where there is no bar."""
+    """Whether the value meets the bar; None where there is no bar."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -18,10 +18,10 @@ class Table:
     """One table."""
 
     title: str
-    """What it shows, one line."""
+    """What the table shows, one line."""
     header: tuple[str, ...]
     lines: tuple[tuple[str, ...], ...]
-    """Each as wide as the header."""
+    """Cells line by line; every line is as long as the header."""
 
     def markdown(self) -> str:
         """The table for a model card, under its title."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 SEARCH_SEMITONES = 1.5
 """How far from the note wanted the tracker looks."""
 HIGHEST_NOTE = 96.0
-"""Above it a period is too few samples for the tracker to be trusted to a few cents."""
+"""MIDI pitch above which a period is too few samples to trust the tracker to a few cents."""
 CLEAR_CENTS = 10.0
 """A true note this near to its key has a pitch that others can be in tune with."""
 

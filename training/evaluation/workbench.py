@@ -1,6 +1,7 @@
-"""What every measure of a bundle needs: its networks, the pitch classifier, the engine and true notes.
+"""What every measure of a bundle needs: networks, pitch classifier, engine and true notes.
 
-Shape legend: N notes, B batch, M mel bands, F frames, H feature width, T samples, D width of the classifier.
+Shape legend: N notes, B batch, M mel bands, F frames, H feature width, T samples, D width of the
+classifier's features.
 """
 
 from __future__ import annotations
@@ -38,9 +39,9 @@ class Classification:
     """What the pitch classifier hears in some sounds."""
 
     notes: Tensor
-    """MIDI notes, [N]."""
+    """MIDI notes that the sounds are taken for, [N]."""
     features: NDArray[np.float32]
-    """What it went by, [N, D]."""
+    """Features that the classifier went by, [N, D]."""
 
 
 class Workbench:
@@ -87,7 +88,7 @@ class Workbench:
         Args:
             sources: Indices of the recordings, [N].
             pitches: MIDI notes wanted, [N].
-            velocities: Of the notes wanted, [N].
+            velocities: Velocities of the notes wanted, [N].
 
         Returns:
             Mels of the plain and of the refined generator, [N, M, F] each.
@@ -193,7 +194,7 @@ class Workbench:
         Args:
             index: The note.
             engine: Who listens to it; the bundle's own engine if None.
-            root: Its fractional MIDI note; that of its label if None.
+            root: Fractional MIDI note of the root; that of the label if None.
         """
         audio = self.split.audio([index])
         clip = AudioClip(

@@ -25,7 +25,7 @@ VALIDATION_NOTES = 512
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClassifierStageConfig:
-    """Recipe of the stage."""
+    """Recipe of the stage `classifier`."""
 
     steps: int = 3000
     """Steps in all."""
@@ -46,7 +46,7 @@ class ClassifierStageConfig:
     noise_db: float = -45.0
     """Loudest added noise, relative to the strongest bin."""
     change_probability: float = 0.5
-    """Share of sounds with each of these changes."""
+    """Share of sounds that are moved, that are equalised, and that get noise."""
 
     @property
     def notes_per_step(self) -> int:
@@ -120,8 +120,8 @@ def disturb_levels(
     """Other pitches, equalisers and noise for levels along a log-frequency axis.
 
     Args:
-        levels: Of sounds, [B, L, N], 0 at the floor to 1.
-        midi_pitch: Their notes, [B].
+        levels: Levels of sounds, [B, L, N], 0 at the floor to 1.
+        midi_pitch: Notes of the sounds, [B].
         config: Strengths.
         rng: Source of chance, on the CPU.
 

@@ -34,14 +34,14 @@ from training.stage import Objective, Stage
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FeaturesStageConfig:
-    """Recipe of the stage."""
+    """Recipe of the stage `features`."""
 
     steps: int = 20000
     """Steps in all."""
     instruments_per_batch: int = 16
     """Instruments in a batch."""
     notes_per_instrument: int = 2
-    """Notes of each."""
+    """Notes of each instrument in a batch."""
     learning_rate: float = 3e-3
     """Adam's step size."""
     adversary_weight: float = 0.1

@@ -42,16 +42,17 @@ VALIDATION_BATCH = 16
 PROBE_NOTES = 1024
 """Notes that the pitch probe is fitted to."""
 PROBE_RIDGE = 1e-3
-"""Its regularisation, per note: features have unit mean square."""
+"""Regularisation of the pitch probe, per note: features have unit mean square."""
 PROBE_SCALE = (1.0, 0.5, 0.5, 0.5)
-"""Weights of its readings: octaves from middle C, their square, cosine and sine within the octave."""
+"""Weights of the pitch probe's readings: octaves from middle C, their square, cosine and sine of the
+place within the octave."""
 HEARD_DB = 60.0
 """How far below its loudest bin a mel is compared in validation."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GeneratorStageConfig:
-    """Recipe of the stage."""
+    """Recipe of the stage `generator`."""
 
     steps: int = 100000
     """Steps in all."""
@@ -68,11 +69,11 @@ class GeneratorStageConfig:
     absolute_weight: float = 1.0
     """Weight of the absolute difference to the true target, level apart; 0 is the paper."""
     audible_depth_db: float = 64.0
-    """How far below its loudest bin a mel is compared so."""
+    """How far below its loudest bin a mel is compared level apart, dB."""
     level_weight: float = 0.5
-    """Weight of the squared gain that is taken off; 0 is the paper."""
+    """Weight of the squared gain a note that brings both mels to one level; 0 is the paper."""
     quiet_weight: float = 0.5
-    """Weight of the absolute difference further below; 0 is the paper."""
+    """Weight of the absolute difference of bins that are inaudible in both mels; 0 is the paper."""
     movement_weight: float = 0.5
     """Weight of the difference in how much bands move from frame to frame; 0 is the paper."""
     adversarial_weight: float = 0.05
@@ -163,7 +164,7 @@ class PitchProbe(nn.Module):
         self.register_buffer("seen", torch.zeros((), dtype=torch.int64))
 
     def forward(self, h: Tensor, midi_pitch: Tensor) -> Tensor:
-        """How much of the readings the probe explains, and remember these notes.
+        """Tell how much of the readings the probe explains, and remember the notes.
 
         Args:
             h: Features, [B, H]; gradients go here.
@@ -194,7 +195,7 @@ class PitchProbe(nn.Module):
 
     @staticmethod
     def _readings(midi_pitch: Tensor) -> Tensor:
-        """[B] to [B, R]."""
+        """What is to be read of MIDI pitches, [B] to [B, R]."""
         octaves = (midi_pitch.float() - 60.0) / 12.0
         angle = 2.0 * torch.pi * octaves
         scale = torch.tensor(PROBE_SCALE, device=octaves.device)

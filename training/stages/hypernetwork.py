@@ -56,14 +56,14 @@ VALIDATION_TIMBRES = 128
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HypernetworkStageConfig:
-    """Recipe of both stages."""
+    """Recipe of the stages `hypernetwork` and `adversarial`."""
 
     steps: int = 40000
     """Steps in all."""
     timbres_per_batch: int = 8
     """Timbres T of a batch."""
     notes_per_timbre: int = 2
-    """Notes K of each: the source's own, then others; 1 is the paper."""
+    """Notes K of each timbre: the source's own, then others; 1 is the paper."""
     learning_rate: float = 1e-3
     """Adam's step size for H."""
     discriminator_learning_rate: float = 2e-3
@@ -73,10 +73,10 @@ class HypernetworkStageConfig:
     reconstruction_weight: float = 200.0
     """λ_recon (arXiv 2401.04558, section 4.1)."""
     carried_weight: float = 200.0
-    """Weight of the squared difference, level apart, of the other notes as the engine renders them;
-    0 is the paper, which has none."""
+    """Weight of the squared difference, level apart, of the notes beside the source's own as the
+    engine renders them; 0 is the paper, which has none."""
     audible_depth_db: float = 64.0
-    """How far below its loudest bin such a note is compared."""
+    """How far below its loudest bin a note is compared level apart, dB."""
     adversarial_weight: float = 0.0
     """Weight of the adversarial loss: 0 in the first stage, 1 in the paper's second."""
     r1_weight: float = 1.0
@@ -106,17 +106,17 @@ class HypernetworkStageConfig:
 def composed(
     source: Tensor, drawn: Tensor, others: Tensor, gates: Tensor, semitones: Tensor, mel: MelConfig
 ) -> Tensor:
-    """Other notes as the engine composes them, with gradients.
+    """The notes beside the source's own as the engine composes them, with gradients.
 
     The recording at another pitch is taken to be its mel, moved along frequency: shifting its sound
     would cost more than all else in a step.
 
     Args:
         source: Mels of the sources, [T, M, F].
-        drawn: What the model makes of them at their own notes, [T, M, F].
-        others: What it makes of other notes, [T, K - 1, M, F].
+        drawn: What the model makes of the sources at their own notes, [T, M, F].
+        others: What the model makes of the sources at other notes, [T, K - 1, M, F].
         gates: What H predicts, [T, GATE_COUNT]; [T, 0] leaves the laws as they are.
-        semitones: Those notes' distances from the source, [T, K - 1].
+        semitones: Distances of the other notes from the source, [T, K - 1].
         mel: Geometry.
 
     Returns:
@@ -146,7 +146,7 @@ class _Rendered:
     plain: Tensor
     refined: Tensor
     gates: Tensor
-    """Of the sources, [B, GATE_COUNT]."""
+    """Gates of the sources, [B, GATE_COUNT]."""
 
 
 class HypernetworkStage(Stage[HypernetworkStageConfig]):
@@ -250,10 +250,10 @@ class HypernetworkStage(Stage[HypernetworkStageConfig]):
 
         Args:
             source: The sources as they are heard, T notes.
-            target: Their own notes and others, B notes.
-            true: Mels of these, [B, M, F].
-            rendered: What is drawn of them, [B, 1, M, F].
-            gates: Of the sources, [T, GATE_COUNT].
+            target: Own notes of the sources and others, B notes.
+            true: Mels of the targets, [B, M, F].
+            rendered: What is drawn of the targets, [B, 1, M, F].
+            gates: Gates of the sources, [T, GATE_COUNT].
         """
         mel = self.train_pairs.split.mel
         depth = self.config.audible_depth_db / mel.db_per_unit

@@ -30,7 +30,7 @@ from training.stage import Objective, Stage
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VocoderStageConfig:
-    """Recipe of the stage."""
+    """Recipe of the stage `vocoder`."""
 
     steps: int = 100000
     """Steps in all."""

@@ -27,15 +27,15 @@ class Ablation:
     """One change to the recipe."""
 
     name: str
-    """Also the name of its run folder."""
+    """Name of the ablation and of its run folder."""
     what: str
     config: str = "default"
-    """Configuration it starts from."""
+    """Name of the configuration that is changed."""
     changes: tuple[str, ...] = ()
     """Keys and values for ``--set``."""
 
     def command(self, runs: Path) -> str:
-        """What to type; afterwards the run has its figures."""
+        """Command that runs the ablation and leaves its figures."""
         settings = "".join(f" --set {change}" for change in self.changes)
         return (
             f"python -m training all --config {CONFIGS}/{self.config}.toml "

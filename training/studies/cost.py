@@ -17,11 +17,11 @@ from training.evaluation.tables import Table
 from training.evaluation.workbench import Workbench
 
 BATCHES = (1, 2, 4, 8, 16)
-"""Notes at once."""
+"""Notes that are rendered at once."""
 LENGTHS = (0.125, 0.25, 0.5, 1.0)
-"""Shares of a whole note."""
+"""Lengths that are rendered, shares of a whole note."""
 TIMES = 3
-"""The best of so many is taken."""
+"""How often a time is taken; the shortest counts."""
 
 
 @torch.inference_mode()
@@ -86,7 +86,7 @@ def study_cost(bench: Workbench, out: Path) -> list[Table]:
 
 
 def _milliseconds(work: Callable[[], object]) -> float:
-    """The best of TIMES, after one run unmeasured."""
+    """Shortest time of TIMES calls, after one that is not measured."""
     work()
     taken = []
     for _ in range(TIMES):

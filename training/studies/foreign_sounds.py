@@ -32,14 +32,14 @@ class ForeignSound:
     """One sound."""
 
     kind: str
-    """Voice, noise, drum or foley."""
+    """Kind of the sound: voice, noise, drum or foley."""
     clip: AudioClip
     root: float | None
-    """Its fractional MIDI note; None where it has none."""
+    """Fractional MIDI note of the sound; None where it has no pitch."""
 
 
 def foreign_sounds(sample_rate: int) -> list[ForeignSound]:
-    """The same sounds every time."""
+    """All foreign sounds; they are equal every time."""
     rng = np.random.default_rng(0)
     time_s = np.arange(round(SECONDS * sample_rate)) / sample_rate
     noise = rng.standard_normal(len(time_s))

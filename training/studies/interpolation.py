@@ -21,7 +21,7 @@ from training.evaluation.tuning import tuning_error_cents
 from training.evaluation.workbench import Workbench
 
 WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
-"""Of the second sound."""
+"""Weights of the second sound of a mix."""
 NOTES = (48, 60, 72)
 
 

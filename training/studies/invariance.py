@@ -24,7 +24,7 @@ from training.evaluation.tables import Table
 from training.evaluation.workbench import Workbench
 
 NOTES = 6
-"""Notes of each instrument."""
+"""Notes that are taken of each instrument."""
 BINS = ((0, 5), (6, 11), (12, 17), (18, 23), (24, 35), (36, 96))
 """Semitones between two notes, both ends inclusive."""
 

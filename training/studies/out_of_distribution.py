@@ -30,7 +30,7 @@ SAMPLES = Path(__file__).resolve().parents[2] / "resources/samples"
 LOWEST_NOTE = 28
 OCTAVE = 12
 CLEAR_PITCH = 0.5
-"""Confidence under which a root note is a guess."""
+"""Confidence under which a root note is called a guess."""
 IN_TUNE_CENTS = 15.0
 EXTREME_PERCENT = 5.0
 """Worse than all but this share of unseen instruments is called a failure."""
@@ -42,12 +42,12 @@ class Finding:
 
     name: str
     root: float
-    """Fractional MIDI note, estimated where none was given."""
+    """Fractional MIDI note of the root, estimated where none was given."""
     confidence: float
     nearest: str
     """The training instrument whose features are nearest."""
     similarity: float
-    """Cosine of the two, -1 to 1."""
+    """Cosine between the features of the sound and of that instrument, -1 to 1."""
     rmse_db: float
     """Log-mel RMSE of the model's rendering at the root to the sound itself."""
     notes_named: float
@@ -55,13 +55,19 @@ class Finding:
     cents: tuple[float, ...]
     """Absolute tuning errors of the notes that the tracker could follow."""
     notes: int
-    """How many were rendered."""
+    """Number of notes that were rendered."""
 
 
 def study_out_of_distribution(
     bench: Workbench, config: EvaluateConfig, samples: Path = SAMPLES
 ) -> list[Table]:
-    """Render foreign sounds, the samples of a folder, and `tuning_notes` ÷ 6 notes of unseen instruments."""
+    """Render foreign sounds, the samples of a folder, and notes of unseen instruments.
+
+    Args:
+        bench: Bundle and true notes.
+        config: A sixth of its `tuning_notes` is the number of notes of unseen instruments.
+        samples: Folder of the samples.
+    """
     rng = step_rng(config.seed, 0, 22)
     indices = draw_sources(rng, bench.pairs, max(2, config.tuning_notes // 6))
     unseen = [_look(bench, "", bench.analyze(int(index))) for index in indices]

@@ -34,18 +34,18 @@ from training.evaluation.tables import Table
 from training.evaluation.workbench import Workbench
 
 GIVEN = (1, 2, 3)
-"""Notes given."""
+"""Numbers of notes that are given."""
 TARGETS = 8
 """Most true notes of an instrument that are compared with."""
 LEAST_TARGETS = 4
-"""Fewest."""
+"""Fewest true notes of an instrument that are compared with."""
 BINS = ((0, 5), (6, 11), (12, 17), (18, 29), (30, 127))
 """Semitones to the nearest note given, both ends included."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Case:
-    """One instrument."""
+    """One instrument, some of its notes to give and others to compare with."""
 
     timbres: tuple[Timbre, ...]
     """Notes to give, in this order."""
@@ -58,11 +58,11 @@ class Heard:
     """Rendered notes beside the true ones."""
 
     semitones: NDArray[np.float64]
-    """To the nearest note given, [N]."""
+    """Semitones to the nearest note given, [N]."""
     rmse_db: NDArray[np.float32]
-    """Log-mel RMSE, [N]."""
+    """Log-mel RMSE to the true notes, [N]."""
     timbre_db: NDArray[np.float64]
-    """Distance of the spectral envelopes, [N]."""
+    """Distance of the spectral envelopes to those of the true notes, [N]."""
 
 
 def study_pooling(bench: Workbench, config: EvaluateConfig) -> list[Table]:

@@ -24,7 +24,7 @@ def run_study(name: str, config: RunConfig, run_dir: Path, model: Path | None, s
         config: Names the corpus and says how much is measured (section ``evaluate``).
         run_dir: The run's folder.
         model: The bundle studied; the shipped one if None.
-        steps: Of each training of ``sensitivity``.
+        steps: Steps of each training of ``sensitivity``.
 
     Raises:
         CoreError: Something needed is missing; the message says what.

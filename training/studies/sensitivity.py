@@ -24,7 +24,7 @@ MEASURES = (
     "validation/cross_refined_mse",
     "timbre",
 )
-"""Of stats.jsonl: the last lines that hold them."""
+"""Names in stats.jsonl of what the table shows; their last values count."""
 
 
 def study_sensitivity(config: RunConfig, run_dir: Path, out: Path, steps: int) -> list[Table]:
