@@ -30,7 +30,7 @@ def good(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def bad(tmp_path: Path) -> Path:
-    """The same with one key out of tune."""
+    """An instrument as SFZ and SoundFont with one key out of tune."""
     export_instrument(steady_instrument(detune), ["sfz", "sf2"], tmp_path / "bad")
     return tmp_path / "bad"
 

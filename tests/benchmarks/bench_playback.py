@@ -35,7 +35,7 @@ BLOCK_FRAMES = 256
 PLAY_S = 60.0
 """How long the machine-code callback plays under load, seconds."""
 RIVAL_S = 15.0
-"""The same for the Python callback."""
+"""How long the Python callback plays under load, seconds."""
 VOICES = 32
 LOWEST_KEY = 36
 PAD_KEY = 100

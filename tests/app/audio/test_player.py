@@ -68,7 +68,7 @@ class Pulled:
 
 
 def frequency_hz(sound: NDArray[np.float32], sample_rate: int = RATE) -> float:
-    """Of the strongest partial of a mono sound."""
+    """Frequency of the strongest partial of a mono sound."""
     spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound)), 8 * len(sound)))
     return float(np.argmax(spectrum)) * sample_rate / (8 * len(sound))
 

@@ -40,7 +40,7 @@ def _events(piano: PianoKeyboard) -> list[tuple[str, int]]:
 
 
 def _assert_balanced(events: list[tuple[str, int]]) -> None:
-    """Of each note on and off alternate, and off comes last."""
+    """On and off of each note alternate, and off comes last."""
     for note in {note for _, note in events}:
         kinds = [kind for kind, other in events if other == note]
         assert kinds == ["on", "off"] * (len(kinds) // 2)

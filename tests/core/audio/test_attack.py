@@ -20,7 +20,7 @@ def softened(rise_s: float) -> NDArray[np.float32]:
 
 
 def levels_db(samples: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Of the first 50 ms, in steps of 10."""
+    """Levels of the first 50 ms, in steps of 10."""
     blocks = samples[:2205].reshape(5, 441).astype(np.float64)
     levels: NDArray[np.float64] = 10.0 * np.log10(np.square(blocks).mean(axis=1))
     return levels

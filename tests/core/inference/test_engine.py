@@ -64,7 +64,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
 
 @pytest.fixture
 def fresh(studio: Studio) -> Iterator[Studio]:
-    """The same with nothing cached, and put back on the CPU afterwards."""
+    """The studio with nothing cached, put back on the CPU afterwards."""
     studio.engine._place(torch.device("cpu"))
     yield studio
     studio.engine._place(torch.device("cpu"))

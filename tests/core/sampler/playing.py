@@ -78,7 +78,7 @@ def largest_step(out: Samples) -> float:
 
 
 def frequency_hz(signal: Samples, rate: int = RATE) -> float:
-    """Of a steady sine, [n], from the phase advance between two windowed halves."""
+    """Frequency of a steady sine, [n], from the phase advance between two windowed halves."""
     half = len(signal) // 2
     window = np.hanning(half)
     first, second = (np.fft.rfft(part * window) for part in (signal[:half], signal[half:][:half]))

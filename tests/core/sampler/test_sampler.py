@@ -501,7 +501,7 @@ def test_a_swap_goes_on_at_the_same_time_in_the_note() -> None:
 
 @pytest.mark.parametrize("share", [0.0, 0.4, 0.9, 1.0, -1.0])
 def test_a_crossfade_keeps_the_level_however_alike_the_sounds_are(share: float) -> None:
-    """Of noises of one power, of which the second holds a share of the first."""
+    """Two noises of one power, the second of which holds a share of the first."""
     rng = np.random.default_rng(1)
     own, other = (0.1 * rng.standard_normal((1, 60_000)).astype(np.float32) for _ in range(2))
     second = share * own + np.sqrt(1.0 - share**2) * other
