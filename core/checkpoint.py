@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -36,10 +35,32 @@ class Checkpoint:
 
     path: Path
     """Where it was read, for messages."""
-    header: dict[str, Any]
+    header: Mapping[str, object]
     """The JSON document: format_version, kind, config, …"""
     tensors: dict[str, Tensor]
     """All tensors by full name."""
+
+    def section(self, name: str) -> Mapping[str, object]:
+        """An object of the header.
+
+        Raises:
+            CheckpointError: There is none of that name.
+        """
+        section = self.header.get(name)
+        if not isinstance(section, Mapping):
+            raise CheckpointError(f"{self.path} has no section '{name}'; use another copy of it.")
+        return section
+
+    def number(self, name: str) -> int:
+        """A whole number of the header.
+
+        Raises:
+            CheckpointError: There is none of that name.
+        """
+        number = self.header.get(name)
+        if not isinstance(number, int):
+            raise CheckpointError(f"{self.path} has no number '{name}'; use another copy of it.")
+        return number
 
     def network(self, name: str) -> dict[str, Tensor]:
         """State dict of one network.
@@ -57,7 +78,9 @@ class Checkpoint:
         return state
 
 
-def save_checkpoint(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
+def save_checkpoint(
+    path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, object]
+) -> None:
     """Write a weights file; the old one stays until the new one is complete.
 
     Args:
@@ -151,7 +174,7 @@ def named_tensors(networks: Mapping[str, nn.Module], dtype: torch.dtype) -> dict
     }
 
 
-def _parse_header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
+def _parse_header(path: Path, metadata: Mapping[str, str]) -> dict[str, object]:
     if METADATA_KEY not in metadata:
         raise CheckpointError(
             f"{path} was not written by HyperGANStrument; use a bundle made by "

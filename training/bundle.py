@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ def write_bundle(
     networks: dict[str, nn.Module],
     classifier: PitchClassifier,
     train_split: CorpusSplit,
-    header: dict[str, Any],
+    header: Mapping[str, object],
 ) -> Path:
     """Write a bundle, and the pitch classifier beside it.
 

@@ -26,6 +26,7 @@ from torch.nn import functional
 from core.audio.pitch import midi_to_hz
 from core.checkpoint import load_checkpoint, load_network, named_tensors, save_checkpoint
 from core.nn.ops import check_shape
+from core.structure import structure
 
 NOTES = 128
 """Number of classes: one for every MIDI note."""
@@ -217,7 +218,7 @@ def load_classifier(path: Path, sample_rate: int) -> PitchClassifier:
         CheckpointError: The file is missing or damaged.
     """
     checkpoint = load_checkpoint(path, kind=FILE_KIND)
-    sizes = PitchClassifierConfig(**checkpoint.header["config"])
+    sizes = structure(PitchClassifierConfig, checkpoint.section("config"), f"{path}: config")
     classifier = PitchClassifier(sizes, sample_rate)
     load_network(classifier, checkpoint, FILE_KIND)
     return classifier.eval().requires_grad_(False)

@@ -56,7 +56,8 @@ def read_run_file(path: Path, kind: str | None = None) -> Checkpoint:
 
     header = dict(checkpoint.header)
     if "optimizers" in header:
-        header["optimizers"] = {names.get(k, k): v for k, v in header["optimizers"].items()}
+        optimizers = checkpoint.section("optimizers")
+        header["optimizers"] = {names.get(k, k): v for k, v in optimizers.items()}
     tensors = {renamed(name): tensor for name, tensor in checkpoint.tensors.items()}
     return Checkpoint(path=path, header=header, tensors=tensors)
 

@@ -258,7 +258,7 @@ class Trainer:
             checkpoint = read_run_file(self.run.state, kind="state")
         except CheckpointError as error:
             raise TrainingError(f"There is nothing to resume: {error}") from error
-        self.step = int(checkpoint.header["step"])
+        self.step = checkpoint.number("step")
         self._schedules.clear()
         for name, network in self._saved().items():
             load_network(plain_module(network), checkpoint, name)
@@ -272,7 +272,7 @@ class Trainer:
                 if key.startswith(prefix):
                     index, entry = key[len(prefix) :].split(".", 1)
                     entries.setdefault(int(index), {})[entry] = value
-            groups = checkpoint.header["optimizers"][name]
+            groups = checkpoint.section("optimizers")[name]
             optimizer.load_state_dict({"state": entries, "param_groups": groups})
 
     def _snapshot(self, name: str) -> _Snapshot:

@@ -54,7 +54,7 @@ class Model:
     """Names of the training instruments."""
     known_features: Tensor
     """Their mean features, [N, H]."""
-    header: dict[str, Any]
+    header: Mapping[str, object]
     """The JSON document of the file."""
     content_hash: str
     """SHA-256 (hex) of the file."""
@@ -131,6 +131,7 @@ def _build_model(path: Path, configs: Mapping[str, object], checkpoint: Checkpoi
     """The networks at the sizes of the header, still without their weights."""
     mel = _read_config(path, MelConfig, configs, "mel")
     generator = Generator(_read_config(path, GeneratorConfig, configs, "generator"), mel)
+    known = checkpoint.header.get("known_instruments", [])
     return Model(
         features=FeatureExtractor(
             _read_config(path, FeatureExtractorConfig, configs, "features"), mel
@@ -141,7 +142,7 @@ def _build_model(path: Path, configs: Mapping[str, object], checkpoint: Checkpoi
             generator.layer_specs,
         ),
         vocoder=Vocoder(_read_config(path, VocoderConfig, configs, "vocoder"), mel),
-        known_names=tuple(str(name) for name in checkpoint.header.get("known_instruments", ())),
+        known_names=tuple(map(str, known)) if isinstance(known, list) else (),
         known_features=checkpoint.tensors.get(KNOWN_FEATURES, torch.zeros(0, 1)).float(),
         header=checkpoint.header,
         content_hash=hashlib.sha256(path.read_bytes()).hexdigest(),

@@ -275,3 +275,16 @@ def test_a_place_that_cannot_hold_a_file_is_named(tmp_path: Path) -> None:
         with pytest.raises(CheckpointError, match="cannot be written"):
             save_checkpoint(path, TENSORS, {"kind": "bundle"})
     assert {entry.name for entry in tmp_path.iterdir()} == {"file", "folder.safetensors"}
+
+
+def test_a_header_is_read_by_what_is_expected_of_it(saved: Path, tmp_path: Path) -> None:
+    save_checkpoint(
+        tmp_path / "a.safetensors", TENSORS, {"kind": "state", "step": 3, "of": {"a": 1}}
+    )
+    checkpoint = load_checkpoint(tmp_path / "a.safetensors", kind="state")
+    assert checkpoint.number("step") == 3
+    assert checkpoint.section("of") == {"a": 1}
+    with pytest.raises(CheckpointError, match="has no number 'of'"):
+        checkpoint.number("of")
+    with pytest.raises(CheckpointError, match="has no section 'step'"):
+        checkpoint.section("step")
