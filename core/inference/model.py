@@ -132,6 +132,8 @@ def _build_model(path: Path, configs: Mapping[str, object], checkpoint: Checkpoi
     mel = _read_config(path, MelConfig, configs, "mel")
     generator = Generator(_read_config(path, GeneratorConfig, configs, "generator"), mel)
     known = checkpoint.header.get("known_instruments", [])
+    if not isinstance(known, list):
+        raise CheckpointError(f"{path} has a damaged list of instruments; get a fresh copy.")
     return Model(
         features=FeatureExtractor(
             _read_config(path, FeatureExtractorConfig, configs, "features"), mel
@@ -142,7 +144,7 @@ def _build_model(path: Path, configs: Mapping[str, object], checkpoint: Checkpoi
             generator.layer_specs,
         ),
         vocoder=Vocoder(_read_config(path, VocoderConfig, configs, "vocoder"), mel),
-        known_names=tuple(map(str, known)) if isinstance(known, list) else (),
+        known_names=tuple(map(str, known)),
         known_features=checkpoint.tensors.get(KNOWN_FEATURES, torch.zeros(0, 1)).float(),
         header=checkpoint.header,
         content_hash=hashlib.sha256(path.read_bytes()).hexdigest(),
