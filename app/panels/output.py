@@ -6,10 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from PySide6.QtCore import QMimeData, QPoint, Qt, QUrl
+from PySide6.QtCore import QMimeData, Qt, QUrl
 from PySide6.QtGui import QDrag, QMouseEvent
 from PySide6.QtWidgets import (
-    QApplication,
     QButtonGroup,
     QGridLayout,
     QHBoxLayout,
@@ -26,6 +25,7 @@ from app.live.preview import Preview
 from app.models.document import Document
 from app.models.session import MAX_GAIN_DB, Session
 from app.theme import GRID
+from app.widgets.gestures import DragStart
 from app.widgets.level_meter import LevelMeter
 from app.widgets.parameter_slider import ParameterSlider
 
@@ -52,23 +52,20 @@ class DragHandle(QPushButton):
     ) -> None:
         super().__init__(f"⠿ {text}", parent)
         self._files = files
-        self._pressed_at: QPoint | None = None
+        self._drag_start = DragStart()
         self.setToolTip(tip)
         self.setAccessibleName(f"Drag the {text.lower()} out")
         self.setCursor(Qt.CursorShape.OpenHandCursor)
 
     @override
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        self._pressed_at = event.position().toPoint()
+        self._drag_start.press(event)
         super().mousePressEvent(event)
 
     @override
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        if self._pressed_at is None:
-            return
-        moved = (event.position().toPoint() - self._pressed_at).manhattanLength()
-        if moved >= QApplication.startDragDistance():
-            self._pressed_at = None
+        if self._drag_start.has_begun(event):
+            self._drag_start.forget()
             self.setDown(False)
             mime = self.mime()
             if mime is not None:
@@ -78,7 +75,7 @@ class DragHandle(QPushButton):
 
     @override
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        self._pressed_at = None
+        self._drag_start.forget()
         super().mouseReleaseEvent(event)
 
     def mime(self) -> QMimeData | None:

@@ -24,10 +24,9 @@ from app.models.session import Session
 from app.panels.layout import heading, row, stack
 from app.panels.path_bar import PathBar
 from app.theme import theme_of
+from app.widgets.gestures import Settling
 from app.widgets.timbre_pad import PadSource, TimbrePad
 
-SETTLE_MS = 400
-"""After the last MIDI controller the move of the cursor is one step."""
 FIELD_MS = 40
 """Between two paintings of the field while a source is dragged."""
 AT_REST = "Notes of one instrument: the pad does not morph"
@@ -57,7 +56,7 @@ class PadPanel(QWidget):
         self.pad = TimbrePad()
         self.paths = PathBar()
         stack(self, row(heading("Timbre pad"), self.paths), self.pad)
-        self._settled = QTimer(self, singleShot=True, interval=SETTLE_MS)
+        self._settled = Settling(self)
         self._settled.timeout.connect(editor.end_gesture)
         self._field = QTimer(self, singleShot=True, interval=FIELD_MS)
         self._field.timeout.connect(self._paint_field)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from PySide6.QtCore import QPointF, QRectF, QSignalBlocker, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QPointF, QRectF, QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QMouseEvent,
@@ -24,10 +24,9 @@ from PySide6.QtWidgets import (
 from typing_extensions import override
 
 from app.theme import GRID, scaled_font, theme_of, translucent
+from app.widgets.gestures import Settling
 from core.instrument import Envelope
 
-SETTLE_MS = 400
-"""After the last typed value the gesture is over."""
 LONGEST_S = 20.0
 SHORTEST_RELEASE_S = 0.001
 
@@ -211,7 +210,7 @@ class EnvelopeEditor(QWidget):
         self.decay = _time_box("Decay", 0.0)
         self.sustain = _box("Sustain", " %", 100.0, 0)
         self.release = _time_box("Release", SHORTEST_RELEASE_S)
-        self._settled = QTimer(self, singleShot=True, interval=SETTLE_MS)
+        self._settled = Settling(self)
         self._settled.timeout.connect(self.envelope_released)
         self.curve.envelope_changed.connect(self._take)
         self.attack.valueChanged.connect(lambda s: self._type(replace(self._envelope, attack_s=s)))

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QSignalBlocker, Qt, QTimer, Signal
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QSlider, QWidget
 
 from app.theme import scaled_font
-
-SETTLE_MS = 400
-"""After the last key or notch of the wheel the gesture is over."""
+from app.widgets.gestures import Settling
 
 
 class ParameterSlider(QWidget):
@@ -55,7 +53,7 @@ class ParameterSlider(QWidget):
         self.slider.setToolTip(f"{tip}\nArrows and wheel move it finely")
         self._name.setToolTip(self.slider.toolTip())
         self._name.setBuddy(self.slider)
-        self._settled = QTimer(self, singleShot=True, interval=SETTLE_MS)
+        self._settled = Settling(self)
         self._settled.timeout.connect(self.released)
         self.slider.valueChanged.connect(self._moved)
         self.slider.sliderReleased.connect(self._let_go)

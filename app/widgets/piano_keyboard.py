@@ -222,15 +222,9 @@ class PianoKeyboard(QWidget):
             super().keyReleaseEvent(event)
 
     @override
-    def focusInEvent(self, event: QFocusEvent) -> None:
-        super().focusInEvent(event)
-        self.update()
-
-    @override
     def focusOutEvent(self, event: QFocusEvent) -> None:
         self._release(_SPACE)
         super().focusOutEvent(event)
-        self.update()
 
     @override
     def hideEvent(self, event: QHideEvent) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QPoint, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QContextMenuEvent,
@@ -28,6 +28,7 @@ from typing_extensions import override
 
 from app.theme import GRID, scaled_font, theme_of, translucent
 from app.widgets.dropped_data import snapshot_mime
+from app.widgets.gestures import DragStart
 from app.widgets.text_popup import TextPopup, check_name
 from core.errors import ParameterError
 
@@ -52,7 +53,7 @@ class SnapshotSlot(QAbstractButton):
         self._slot = slot
         self._name: str | None = None
         self._is_active = False
-        self._pressed_at: QPoint | None = None
+        self._drag_start = DragStart()
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.clicked.connect(self._click)
@@ -117,23 +118,21 @@ class SnapshotSlot(QAbstractButton):
 
     @override
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        self._pressed_at = event.position().toPoint()
+        self._drag_start.press(event)
         super().mousePressEvent(event)
 
     @override
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        if self._pressed_at is not None and self._name is not None:
-            distance = (event.position().toPoint() - self._pressed_at).manhattanLength()
-            if distance >= QApplication.startDragDistance():
-                self._pressed_at = None
-                self.setDown(False)
-                self._drag()
-                return
+        if self._name is not None and self._drag_start.has_begun(event):
+            self._drag_start.forget()
+            self.setDown(False)
+            self._drag()
+            return
         super().mouseMoveEvent(event)
 
     @override
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        self._pressed_at = None
+        self._drag_start.forget()
         super().mouseReleaseEvent(event)
 
     @override

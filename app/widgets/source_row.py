@@ -26,7 +26,6 @@ from PySide6.QtGui import (
     QWheelEvent,
 )
 from PySide6.QtWidgets import (
-    QApplication,
     QHBoxLayout,
     QLabel,
     QMenu,
@@ -39,6 +38,7 @@ from typing_extensions import override
 
 from app.theme import GRID, scaled_font, theme_of, translucent
 from app.waveform import waveform_polygon
+from app.widgets.gestures import DragStart
 from app.widgets.note_names import parse_note_label, pitch_label
 from app.widgets.text_popup import TextPopup, check_name
 from core.errors import ParameterError
@@ -150,7 +150,7 @@ class SourceRow(QWidget):
         self._view = view
         self._middle_c = middle_c
         self._is_selected = False
-        self._pressed_at: QPoint | None = None
+        self._drag_start = DragStart()
         self._is_dragging = False
         self.thumbnail = WaveformThumbnail()
         self.name = QLabel()
@@ -286,31 +286,27 @@ class SourceRow(QWidget):
     @override
     def mousePressEvent(self, event: QMouseEvent) -> None:
         if event.button() == Qt.MouseButton.LeftButton:
-            self._pressed_at = event.globalPosition().toPoint()
+            self._drag_start.press(event)
             self.selected.emit(self.source_id)
         else:
             super().mousePressEvent(event)
 
     @override
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        if self._pressed_at is None:
-            return
-        at = event.globalPosition().toPoint()
-        distance = (at - self._pressed_at).manhattanLength()
-        if self._is_dragging or distance >= QApplication.startDragDistance():
+        if self._is_dragging or self._drag_start.has_begun(event):
             self._is_dragging = True
-            self.dragged.emit(self.source_id, at)
+            self.dragged.emit(self.source_id, event.globalPosition().toPoint())
 
     @override
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        self._pressed_at = None
+        self._drag_start.forget()
         if self._is_dragging:
             self._is_dragging = False
             self.dropped.emit(self.source_id, event.globalPosition().toPoint())
 
     @override
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
-        self._pressed_at = None
+        self._drag_start.forget()
         self.ask_name()
 
     @override
@@ -353,12 +349,6 @@ class SourceRow(QWidget):
         super().focusInEvent(event)
         if event.reason() in (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason):
             self.selected.emit(self.source_id)
-        self.update()
-
-    @override
-    def focusOutEvent(self, event: QFocusEvent) -> None:
-        super().focusOutEvent(event)
-        self.update()
 
     @override
     def resizeEvent(self, event: QResizeEvent) -> None:

@@ -17,7 +17,6 @@ from PySide6.QtGui import (
     QDragLeaveEvent,
     QDragMoveEvent,
     QDropEvent,
-    QFocusEvent,
     QFontMetricsF,
     QImage,
     QKeyEvent,
@@ -34,6 +33,7 @@ from typing_extensions import override
 
 from app.theme import Theme, scaled_font, theme_of, translucent
 from app.widgets.dropped_data import dropped_files, dropped_snapshot
+from app.widgets.gestures import Settling
 from core.errors import ParameterError
 
 FINE_STEP = 0.005
@@ -42,8 +42,6 @@ COARSE_STEP = 0.05
 """Step of an arrow key with Shift, share of the pad."""
 SNAP_PIXELS = 12.0
 """The cursor jumps onto a source that is nearer than this."""
-SETTLE_MS = 400
-"""After the last fine move the gesture is over."""
 WEIGHTS_SHOWN_MS = 1500
 """Weights stay this long after the cursor was moved."""
 
@@ -122,7 +120,7 @@ class TimbrePad(QWidget):
         self._gesture: str | None = None
         self._grip = QPointF()  # from the pointer to what it drags
         self._drop_at: QPointF | None = None
-        self._settled = QTimer(self, singleShot=True, interval=SETTLE_MS)
+        self._settled = Settling(self)
         self._settled.timeout.connect(self._end_gesture)
         self._weights_shown = QTimer(self, singleShot=True, interval=WEIGHTS_SHOWN_MS)
         self._weights_shown.timeout.connect(self.update)
@@ -296,16 +294,6 @@ class TimbrePad(QWidget):
             self.source_delete_requested.emit(self._selected)
         else:
             super().keyPressEvent(event)
-
-    @override
-    def focusInEvent(self, event: QFocusEvent) -> None:
-        super().focusInEvent(event)
-        self.update()
-
-    @override
-    def focusOutEvent(self, event: QFocusEvent) -> None:
-        super().focusOutEvent(event)
-        self.update()
 
     @override
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:

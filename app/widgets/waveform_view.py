@@ -9,7 +9,7 @@ import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
 from pyqtgraph.GraphicsScene.mouseEvents import MouseClickEvent
-from PySide6.QtCore import QEvent, QRectF, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QFocusEvent,
@@ -29,11 +29,10 @@ from PySide6.QtWidgets import (
 from typing_extensions import override
 
 from app.theme import Theme, scaled_font, theme_of, translucent
+from app.widgets.gestures import Settling
 
 SHORTEST_RANGE_S = 0.032
 """Start and end stay this far apart: a session refuses sources shorter than 0.03 s."""
-SETTLE_MS = 400
-"""After the last key the gesture is over."""
 
 _FRAME_PIXELS = 2
 _HANDLE_PIXELS = 14.0
@@ -156,7 +155,7 @@ class WaveformView(QWidget):
         layout.setContentsMargins(*[_FRAME_PIXELS] * 4)
         layout.addWidget(self._hint)
         layout.addWidget(self._graphics)
-        self._settled = QTimer(self, singleShot=True, interval=SETTLE_MS)
+        self._settled = Settling(self)
         self._settled.timeout.connect(self.range_released)
         for line in self._trim.lines:
             line.sigDragged.connect(self._dragged)
@@ -265,15 +264,9 @@ class WaveformView(QWidget):
         self._settled.start()
 
     @override
-    def focusInEvent(self, event: QFocusEvent) -> None:
-        super().focusInEvent(event)
-        self.update()
-
-    @override
     def focusOutEvent(self, event: QFocusEvent) -> None:
         self._finish_keys()
         super().focusOutEvent(event)
-        self.update()
 
     @override
     def changeEvent(self, event: QEvent) -> None:
@@ -334,8 +327,7 @@ class WaveformView(QWidget):
             self.range_changed.emit(*moved)
 
     def _finish_keys(self) -> None:
-        if self._settled.isActive():
-            self._settled.stop()
+        if self._settled.finish():
             self.range_released.emit()
 
     def _clicked(self, event: MouseClickEvent) -> None:
