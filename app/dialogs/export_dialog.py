@@ -5,81 +5,36 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from PySide6.QtCore import QLocale, Qt, QUrl, Signal
-from PySide6.QtGui import QCloseEvent, QDesktopServices, QValidator
+from PySide6.QtGui import QCloseEvent, QDesktopServices
 from PySide6.QtWidgets import (
     QCheckBox,
     QDialog,
-    QDoubleSpinBox,
     QFileDialog,
     QFormLayout,
-    QGridLayout,
-    QGroupBox,
     QHBoxLayout,
     QLabel,
     QLineEdit,
     QProgressBar,
     QPushButton,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 from typing_extensions import override
 
 from app.background.export_job import ExportJob, estimate_bytes, is_cancelled
+from app.dialogs.export_choices import ExportChoices
 from app.error_text import describe
 from app.models.session import MAX_NAME_LENGTH, ExportSettings
 from app.theme import GRID
-from app.widgets.note_names import note_label, parse_note_label
-from core.errors import CoreError
-from core.export.base import FORMATS
 from core.inference.production import Production
-from core.instrument import HIGHEST_KEY
-from core.parameters import parameters
-from core.plan import InstrumentOptions, NoteSpan, PadGrid
 
-PAD_TIP = (
-    "Points of the pad that can be morphed in the sampler; 1 × 1 is the sound under the cursor"
-)
 USUAL_NOTE_MS = 60.0
 """Time that rendering a note is taken to need before one was rendered here, ms."""
 
 OrderMaker = Callable[[str, Path, ExportSettings], Production | None]
 """Makes an order of a name, folder and settings; None: there is no sound yet."""
-
-
-class NoteBox(QSpinBox):
-    """A MIDI note by number or name.
-
-    Args:
-        middle_c: Octave that note 60 is called by.
-    """
-
-    def __init__(self, middle_c: int, parent: QWidget | None = None) -> None:
-        self._middle_c = middle_c
-        super().__init__(parent)
-        self.setRange(0, HIGHEST_KEY)
-
-    @override
-    def textFromValue(self, value: int) -> str:
-        return f"{note_label(value, self._middle_c)} ({value})"
-
-    @override
-    def valueFromText(self, text: str) -> int:
-        try:
-            return parse_note_label(text.split("(")[0].strip(), self._middle_c)
-        except CoreError:
-            return self.value()
-
-    @override
-    def validate(self, text: str, position: int) -> tuple[QValidator.State, str, int]:
-        try:
-            parse_note_label(text.split("(")[0].strip(), self._middle_c)
-        except CoreError:
-            return QValidator.State.Intermediate, text, position
-        return QValidator.State.Acceptable, text, position
 
 
 class ExportDialog(QDialog):
@@ -126,7 +81,6 @@ class ExportDialog(QDialog):
         self._make_job = make_job
         self._note_ms = note_ms or USUAL_NOTE_MS
         self._length_s = length_s
-        self._options = chosen.options  # what no control shows stays as it was
         self._job: ExportJob | None = None
         self._results: list[Path] = []
         self._verdict = ""
@@ -138,20 +92,7 @@ class ExportDialog(QDialog):
         browse = QPushButton("Browse…")
         browse.setAutoDefault(False)
         browse.clicked.connect(self._browse)
-        self.formats = {key: QCheckBox(key) for key in FORMATS}
-        self.low = NoteBox(middle_c)
-        self.high = NoteBox(middle_c)
-        self.step = _spin(NoteSpan, "step", " semitones")
-        self.loop = QCheckBox("Loop what sustains")
-        self.limit = QCheckBox("At most")
-        self.length = QDoubleSpinBox()
-        length = parameters(InstrumentOptions)["length_s"]
-        self.length.setRange(length.least, length.most)
-        self.length.setSuffix(" s")
-        self.layers = _spin(InstrumentOptions, "velocity_layers")
-        self.robins = _spin(InstrumentOptions, "round_robins")
-        self.columns = _spin(PadGrid, "columns")
-        self.rows = _spin(PadGrid, "rows")
+        self.choices = ExportChoices(chosen, middle_c, length_s)
         self.replace_files = QCheckBox("Replace files that exist")
         self.verify = QCheckBox("Check the result")
         self.verify.setToolTip(
@@ -169,7 +110,6 @@ class ExportDialog(QDialog):
         self.reveal = QPushButton("Show in folder")
         self.reveal.setToolTip("Open the folder with what was written")
         self._lay_out(browse)
-        self._show_chosen(chosen)
         self._connect()
         self.set_pad_refusal(pad_refusal)
 
@@ -178,38 +118,9 @@ class ExportDialog(QDialog):
         """Whether an export is under way."""
         return self._job is not None
 
-    @property
-    def chosen(self) -> ExportSettings:
-        """What is chosen."""
-        chosen = tuple(key for key, box in self.formats.items() if box.isChecked())
-        low, high = sorted((self.low.value(), self.high.value()))
-        columns, rows = self.columns.value(), self.rows.value()
-        return ExportSettings(
-            formats=chosen,
-            span=NoteSpan(low=low, high=high, step=self.step.value()),
-            options=replace(
-                self._options,
-                length_s=self.length.value() if self.limit.isChecked() else None,
-                loop=self.loop.isChecked(),
-                velocity_layers=self.layers.value(),
-                round_robins=self.robins.value(),
-            ),
-            grid=PadGrid(columns=columns, rows=rows) if columns * rows > 1 else None,
-        )
-
     def set_name(self, name: str) -> None:
         """Take another name for the instrument."""
         self.name.setText(name)
-
-    def set_chosen(self, chosen: ExportSettings) -> None:
-        """Show other settings, those that the document holds."""
-        self._show_chosen(chosen)
-        self.refresh()
-
-    def set_range(self, low: int, high: int) -> None:
-        """Take the range that was dragged on the piano."""
-        self.low.setValue(low)
-        self.high.setValue(high)
 
     def set_pad_refusal(self, reason: str) -> None:
         """Offer no pad.
@@ -217,11 +128,7 @@ class ExportDialog(QDialog):
         Args:
             reason: Why; empty offers one.
         """
-        for box in (self.columns, self.rows):
-            box.setEnabled(not reason)
-            box.setToolTip(reason or PAD_TIP)
-            if reason:
-                box.setValue(1)
+        self.choices.set_pad_refusal(reason)
         self.refresh()
 
     @override
@@ -242,7 +149,7 @@ class ExportDialog(QDialog):
         order = self._order()
         if order is None or self._job is not None:
             return
-        self.chosen_changed.emit(self.chosen)
+        self.chosen_changed.emit(self.choices.chosen)
         self._job = self._make_job(order)
         self._job.progressed.connect(self._progress)
         self._job.verified.connect(self._take_verdict)
@@ -259,54 +166,6 @@ class ExportDialog(QDialog):
         top = QFormLayout()
         top.addRow("Name", self.name)
         top.addRow("Folder", where)
-        formats = QGroupBox("Formats")
-        boxes = QVBoxLayout(formats)
-        for key, box in self.formats.items():
-            summary = FORMATS[key].summary
-            short = summary.split(";")[0].split(" (")[0]
-            box.setText(short[0].upper() + short[1:])
-            box.setAccessibleName(key)
-            box.setToolTip(summary)
-            boxes.addWidget(box)
-        content = QGroupBox("Content")
-        grid = QGridLayout(content)
-        grid.setHorizontalSpacing(2 * GRID)
-        pad = QHBoxLayout()
-        pad.addWidget(self.columns)
-        pad.addWidget(QLabel("×"))
-        pad.addWidget(self.rows)
-        pad.addStretch(1)
-        length = QHBoxLayout()
-        length.addWidget(self.limit)
-        length.addWidget(self.length)
-        length.addStretch(1)
-        for row, (text, field, tip) in enumerate(
-            (
-                ("Lowest note", self.low, "Also dragged above the piano"),
-                ("Highest note", self.high, "Also dragged above the piano"),
-                ("A recording every", self.step, "Keys between are stretched by the sampler"),
-                ("Length", length, "Unchecked: as long as the sources"),
-                ("Velocity layers", self.layers, "Timbres from soft to loud"),
-                ("Round robins", self.robins, "Variations that repeated keys run through"),
-                ("Pad", pad, PAD_TIP),
-            )
-        ):
-            label = QLabel(text)
-            label.setToolTip(tip)
-            grid.addWidget(label, row, 0)
-            if isinstance(field, QWidget):
-                field.setToolTip(tip)
-                field.setAccessibleName(text)
-                grid.addWidget(field, row, 1)
-            elif isinstance(field, QHBoxLayout):
-                grid.addLayout(field, row, 1)
-        grid.addWidget(self.loop, grid.rowCount(), 0, 1, 2)
-        self.columns.setAccessibleName("Columns of the pad")
-        self.rows.setAccessibleName("Rows of the pad")
-        middle = QHBoxLayout()
-        middle.setSpacing(2 * GRID)
-        middle.addWidget(formats, 1)
-        middle.addWidget(content, 1)
         for label in (self.preview, self.estimate, self.status):
             label.setWordWrap(True)
             label.setTextFormat(Qt.TextFormat.PlainText)
@@ -320,7 +179,7 @@ class ExportDialog(QDialog):
         layout = QVBoxLayout(self)
         layout.setSpacing(GRID + GRID // 2)
         layout.addLayout(top)
-        layout.addLayout(middle)
+        layout.addWidget(self.choices)
         layout.addWidget(self.preview)
         layout.addWidget(self.estimate)
         layout.addWidget(self.bar)
@@ -328,39 +187,9 @@ class ExportDialog(QDialog):
         layout.addLayout(buttons)
         self.setMinimumWidth(88 * GRID)
 
-    def _show_chosen(self, chosen: ExportSettings) -> None:
-        for key, box in self.formats.items():
-            box.setChecked(key in chosen.formats)
-        self.low.setValue(chosen.span.low)
-        self.high.setValue(chosen.span.high)
-        self.step.setValue(chosen.span.step)
-        self.loop.setChecked(chosen.options.loop)
-        self.limit.setChecked(chosen.options.length_s is not None)
-        self.length.setValue(chosen.options.length_s or self._length_s)
-        self.layers.setValue(chosen.options.velocity_layers)
-        self.robins.setValue(chosen.options.round_robins)
-        self.columns.setValue(1 if chosen.grid is None else chosen.grid.columns)
-        self.rows.setValue(1 if chosen.grid is None else chosen.grid.rows)
-
     def _connect(self) -> None:
-        for box in (
-            self.low,
-            self.high,
-            self.step,
-            self.layers,
-            self.robins,
-            self.columns,
-            self.rows,
-        ):
-            box.valueChanged.connect(self.refresh)
-        self.length.valueChanged.connect(self.refresh)
-        for check in (
-            *self.formats.values(),
-            self.loop,
-            self.limit,
-            self.replace_files,
-            self.verify,
-        ):
+        self.choices.changed.connect(self.refresh)
+        for check in (self.replace_files, self.verify):
             check.toggled.connect(self.refresh)
         self.name.textChanged.connect(self.refresh)
         self.folder.textChanged.connect(self.refresh)
@@ -370,10 +199,10 @@ class ExportDialog(QDialog):
 
     def _order(self) -> Production | None:
         name = " ".join(self.name.text().split())
-        if not name or not self.folder.text().strip() or not self.chosen.formats:
+        if not name or not self.folder.text().strip() or not self.choices.chosen.formats:
             return None
         folder = Path(self.folder.text().strip()).expanduser()
-        order = self._make_order(name, folder, self.chosen)
+        order = self._make_order(name, folder, self.choices.chosen)
         if order is None:
             return None
         return replace(
@@ -386,7 +215,6 @@ class ExportDialog(QDialog):
         """Show what would be exported now."""
         order = self._order()
         is_running = self._job is not None
-        self.length.setEnabled(self.limit.isChecked())
         self.start.setEnabled(order is not None and not is_running)
         self.cancel.setText("Cancel" if is_running else "Close")
         self.bar.setVisible(is_running)
@@ -408,7 +236,7 @@ class ExportDialog(QDialog):
         )
 
     def _what_is_missing(self) -> str:
-        if not self.chosen.formats:
+        if not self.choices.chosen.formats:
             return "Choose a format."
         if not self.name.text().strip():
             return "Give the instrument a name."
@@ -454,12 +282,3 @@ class ExportDialog(QDialog):
     def _reveal(self) -> None:
         if self._results:
             QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._results[0].parent)))
-
-
-def _spin(declaring: type[Any], name: str, suffix: str = "") -> QSpinBox:
-    """A box of a whole number with the range that a field of a dataclass declares."""
-    declared = parameters(declaring)[name]
-    box = QSpinBox()
-    box.setRange(int(declared.least), int(declared.most))
-    box.setSuffix(suffix)
-    return box

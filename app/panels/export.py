@@ -92,9 +92,9 @@ class Exports(QObject):
             shown, self._shown = self._shown, after.export
             span = replace(shown.span, low=after.export.span.low, high=after.export.span.high)
             if after.export == replace(shown, span=span):
-                self.dialog.set_range(span.low, span.high)  # the rest chosen there stays
+                self.dialog.choices.set_range(span.low, span.high)  # the rest chosen there stays
             else:
-                self.dialog.set_chosen(after.export)
+                self.dialog.choices.set_chosen(after.export)
                 self._show_possible()
         if before is None or (before.sources, before.one_instrument) != (
             after.sources,

@@ -136,14 +136,14 @@ def test_every_control_of_the_export_dialog_changes_the_order(dialog: ExportDial
     found = controls(dialog)
     assert len(found) >= 17
     for control in found:
-        if control is dialog.length:
-            dialog.limit.setChecked(True)
-        if isinstance(control, QCheckBox) and control in dialog.formats.values():
-            dialog.formats["sfz"].setChecked(True)
+        if control is dialog.choices.length:
+            dialog.choices.limit.setChecked(True)
+        if isinstance(control, QCheckBox) and control in dialog.choices.formats.values():
+            dialog.choices.formats["sfz"].setChecked(True)
         before = dialog._order()
         turn(control)
-        if not any(box.isChecked() for box in dialog.formats.values()):
-            dialog.formats["wav"].setChecked(True)
+        if not any(box.isChecked() for box in dialog.choices.formats.values()):
+            dialog.choices.formats["wav"].setChecked(True)
         after = dialog._order()
         assert before is not None
         assert after is not None
@@ -154,9 +154,9 @@ def test_every_control_of_the_export_dialog_shows_what_it_is_given(dialog: Expor
     for control in controls(dialog):
         if control not in (dialog.name, dialog.folder, dialog.replace_files, dialog.verify):
             turn(control)
-    dialog.limit.setChecked(True)
-    chosen = dialog.chosen
-    dialog.set_chosen(ExportSettings())
-    assert dialog.chosen != chosen
-    dialog.set_chosen(chosen)
-    assert dialog.chosen == chosen
+    dialog.choices.limit.setChecked(True)
+    chosen = dialog.choices.chosen
+    dialog.choices.set_chosen(ExportSettings())
+    assert dialog.choices.chosen != chosen
+    dialog.choices.set_chosen(chosen)
+    assert dialog.choices.chosen == chosen

@@ -173,12 +173,12 @@ def test_it_is_exported_as_one_sound_whatever_pad_was_wanted(
     program.actions["Export"].trigger()
     dialog = program.exports.dialog
     assert dialog is not None
-    assert dialog.columns.isEnabled()
-    assert dialog.columns.value() == 3
+    assert dialog.choices.columns.isEnabled()
+    assert dialog.choices.columns.value() == 3
     switch(program)  # with the dialog open
-    assert not dialog.columns.isEnabled()
-    assert (dialog.columns.value(), dialog.rows.value()) == (1, 1)
-    assert "one instrument" in dialog.columns.toolTip()
+    assert not dialog.choices.columns.isEnabled()
+    assert (dialog.choices.columns.value(), dialog.choices.rows.value()) == (1, 1)
+    assert "one instrument" in dialog.choices.columns.toolTip()
     dialog.folder.setText(str(tmp_path / "out"))
     program.engine.requests.clear()
     with program.qtbot.waitSignal(dialog.exported, timeout=WAIT_MS):

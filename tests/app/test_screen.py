@@ -240,21 +240,21 @@ def test_the_export_dialog_follows_the_document(
     used.actions["Export"].trigger()
     dialog = used.exports.dialog
     assert dialog is not None
-    dialog.layers.setValue(3)
+    dialog.choices.layers.setValue(3)
     used.piano_panel.set_range(50, 60)  # what is chosen in the dialog and not used yet stays
     span = NoteSpan(low=50, high=60)
     layered = InstrumentOptions(velocity_layers=3)
-    assert dialog.chosen == ExportSettings(span=span, options=layered)
+    assert dialog.choices.chosen == ExportSettings(span=span, options=layered)
     chosen = ExportSettings(
         formats=("wav",),
         span=NoteSpan(low=40, high=44, step=2),
-        options=InstrumentOptions(round_robins=2),
+        options=InstrumentOptions(round_robins=2, loudness_lufs=-30.0),
     )
     document.edit("Plan", replace(document.session, export=chosen))
-    assert dialog.chosen == chosen
+    assert dialog.choices.chosen == chosen
     document.undo()
-    assert dialog.chosen == ExportSettings(span=span)
+    assert dialog.choices.chosen == ExportSettings(span=span)
     used.open(other_file)
-    assert dialog.chosen == ExportSettings()
+    assert dialog.choices.chosen == ExportSettings()
     assert dialog.name.text() == "other"
     dialog.close()

@@ -88,7 +88,7 @@ def test_from_the_first_drop_to_the_reopened_session(
     program.actions["Export"].trigger()
     dialog = program.exports.dialog
     assert dialog is not None
-    for name, box in dialog.formats.items():
+    for name, box in dialog.choices.formats.items():
         box.setChecked(name == "sfz")
     dialog.folder.setText(str(tmp_path / "out"))
     dialog.name.setText("Mine")
