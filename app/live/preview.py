@@ -237,6 +237,15 @@ class Preview(QObject):
         self._chosen = self._focus = self._live = self._auditioned = None
         self._beyond.clear()
         self._plays_original = False
+        self._recorded = self._base = None
+        self._key, self._in_sampler = "", frozenset()
+        self._ready.clear()
+        self._failed.clear()
+        self._tell_states()
+        self._service.preview(None, ())
+        if self._is_loaded:
+            self._player.load(None)
+            self._is_loaded = False
         self.chosen_changed.emit()
         self.refresh()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from pytestqt.qtbot import QtBot
 from app.live.keys import KeyOrigin
 from app.live.messages import Kind
 from app.models.session import ExportSettings, Session
+from app.models.session_file import save_session
 from core.audio.pitch import midi_to_hz
 from core.plan import InstrumentOptions, NoteSpan
 from tests.app.program import WAIT_MS, Program, pitch_hz, write_tone
@@ -197,6 +199,36 @@ def test_a_source_that_undo_takes_away_is_looked_at_and_heard_no_more(
     assert used.output.result.isChecked()
     used.keys.press(KeyOrigin.MOUSE, 60, 100)
     assert np.abs(used.listen()).max() < 1e-3
+
+
+def test_a_source_that_is_gone_waits_for_no_root(used: Screen, tmp_path: Path) -> None:
+    used.fill(tmp_path, low=48)
+    used.shelf.root_learn_requested.emit("s1")
+    used.document.undo()
+    used.message_area.clear()
+    used.keys.press(KeyOrigin.MOUSE, 50, 100)
+    assert used.message_area.messages == ()
+    used.document.redo()
+    used.keys.press(KeyOrigin.MOUSE, 52, 100)
+    assert used.document.session.source("s1").root is None
+
+
+def test_no_picture_of_the_session_before_stays_while_the_next_is_rendered(
+    used: Screen, tmp_path: Path
+) -> None:
+    used.fill(tmp_path, low=48, mid=60)
+    document, path = used.document, tmp_path / "moved.hgs"
+    moved = replace(document.session, x=0.123)  # its sources are known, none of its notes is
+    save_session(path, moved, document.clips)
+    go_on = threading.Event()
+    used.engine.before_note = lambda _note: go_on.wait(WAIT_MS / 1000) and None
+    document.mark_saved(Path("anywhere.hgs"), document.session)
+    used.files.open_session(path)
+    used.qtbot.waitUntil(lambda: document.path == path, timeout=WAIT_MS)
+    used.qtbot.wait(200)
+    assert used.pictures._result_title.text() == "Result"
+    go_on.set()
+    used.settle()
 
 
 def test_what_is_compared_follows_the_document(used: Screen, tmp_path: Path) -> None:
