@@ -110,7 +110,7 @@ DAMAGE: dict[str, tuple[Change, str]] = {
     "a NaN instrument": (lambda h, t: t[KNOWN_FEATURES].fill_(torch.nan), "damaged list"),
     "instruments that are a number": (
         lambda h, t: h.update(known_instruments=3),
-        "cannot be built",
+        "damaged list of instruments",
     ),
 }
 
