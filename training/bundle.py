@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -81,9 +80,9 @@ def known_instruments(features: nn.Module, split: CorpusSplit) -> tuple[tuple[st
     return tuple(names), torch.stack(means)
 
 
-def training_record(run_dir: Path, stages: Iterable[str]) -> dict[str, dict[str, Any]]:
+def training_record(run_dir: Path, stages: Iterable[str]) -> dict[str, dict[str, object]]:
     """Steps, minutes (resumed runs added up) and last validation of each stage."""
-    record: dict[str, dict[str, Any]] = {}
+    record: dict[str, dict[str, object]] = {}
     for stage in stages:
         path = stage_folder(run_dir, stage) / "stats.jsonl"
         if not path.is_file():

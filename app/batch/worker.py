@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.cli.console import described
+from app.option_text import described
 from core.audio.files import read_audio
 from core.errors import CoreError, RenderCancelled
 from core.inference.production import Production, listen, produce

@@ -10,13 +10,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
 
-from core.errors import (
-    CheckpointError,
-    CoreError,
-    DestinationError,
-    DeviceError,
-    FileExistsAlreadyError,
-)
+from app.option_text import described
+from core.errors import CoreError
 from core.inference.production import Step, StepProgress
 from core.progress import Progress
 
@@ -28,14 +23,6 @@ _COUNTED = {
     Step.WRITING: "samples",
     Step.VERIFYING: "notes",
 }
-
-_OPTIONS: tuple[tuple[type[CoreError], str], ...] = (
-    (FileExistsAlreadyError, "--force"),
-    (DestinationError, "--out"),
-    (DeviceError, "--device"),
-    (CheckpointError, "--model"),
-)
-"""The option that helps with each kind of error: the first class that fits."""
 
 
 class CliError(Exception):
@@ -58,12 +45,6 @@ def failing_with(exit_code: int) -> Iterator[None]:
         yield
     except CoreError as error:
         raise CliError(described(error), exit_code) from error
-
-
-def described(error: CoreError) -> str:
-    """The error's sentence, with the option that helps where there is one."""
-    option = next((option for kind, option in _OPTIONS if isinstance(error, kind)), None)
-    return str(error) if option is None else f"{str(error).rstrip('.')} ({option})."
 
 
 def say(message: str) -> None:
