@@ -13,7 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from training.evaluation.measures import audible_bins
+
+def audible_bins(one: Tensor, other: Tensor, depth: float) -> Tensor:
+    """Bins where either of two mels [N, M, F] lies within `depth` (normalised) of its loudest bin."""
+    near = [mel > mel.amax(dim=(1, 2), keepdim=True) - depth for mel in (one, other)]
+    return near[0] | near[1]
 
 
 def generator_logistic(fake_logits: Tensor) -> Tensor:

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from scipy.fft import dct
 from torch import Tensor
 
+from training.losses import audible_bins
+
 ENVELOPE_COMPONENTS = 13
 """Cepstral components of the spectral envelope, the level left out."""
 ATTACK_S = 0.05
@@ -53,12 +55,6 @@ def log_mel_rmse_db(
     power = total / counted.sum(dim=(1, 2)).clamp_min(1)
     error: NDArray[np.float32] = (power.sqrt() * unit_db).cpu().numpy()
     return error
-
-
-def audible_bins(one: Tensor, other: Tensor, depth: float) -> Tensor:
-    """Bins where either of two mels [N, M, F] lies within `depth` (normalised) of its loudest bin."""
-    near = [mel > mel.amax(dim=(1, 2), keepdim=True) - depth for mel in (one, other)]
-    return near[0] | near[1]
 
 
 def levelled(ours: Tensor, true: Tensor, depth: float) -> Tensor:
