@@ -7,29 +7,9 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.audio.files import SOUND_SUFFIXES
 from core.errors import AudioFileError
 from core.export.files import safe_stem
-
-SOUND_ENDINGS = frozenset(
-    {
-        ".wav",
-        ".wave",
-        ".aif",
-        ".aiff",
-        ".aifc",
-        ".flac",
-        ".ogg",
-        ".oga",
-        ".opus",
-        ".mp3",
-        ".caf",
-        ".w64",
-        ".rf64",
-        ".au",
-        ".snd",
-    }
-)
-"""Files that are taken for sounds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,5 +78,7 @@ def _sounds(path: Path) -> tuple[Path, ...]:
     return tuple(
         file
         for file in files
-        if file.suffix.lower() in SOUND_ENDINGS and not file.name.startswith(".") and file.is_file()
+        if file.suffix.lower() in SOUND_SUFFIXES
+        and not file.name.startswith(".")
+        and file.is_file()
     )

@@ -20,14 +20,8 @@ from app.models.document import Document
 from app.models.edits import add_source, display_name
 from app.models.session import MAX_SOURCES, Session
 from app.models.session_file import SUFFIX
-from core.audio.files import AudioClip, read_audio
+from core.audio.files import SOUND_SUFFIXES, AudioClip, read_audio
 from core.errors import CoreError
-
-SOUND_SUFFIXES = frozenset(
-    {".wav", ".wave", ".aif", ".aiff", ".aifc", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".caf",
-     ".au", ".snd", ".w64", ".rf64"}
-)  # fmt: skip
-"""What is taken out of a dropped folder; files dropped themselves are judged by their content."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -22,7 +22,7 @@ from app.settings import forget_file, remember_file
 from app.widgets.dropped_data import dropped_files
 
 _SOUND_FILTER = (
-    "Sounds and sessions (*.wav *.aif *.aiff *.flac *.ogg *.mp3 *.opus *.caf *.au *.w64 "
+    "Sounds and sessions (*.wav *.bwf *.aif *.aiff *.flac *.ogg *.mp3 *.opus *.caf *.au *.w64 "
     f"*{SUFFIX});;All files (*)"
 )
 

@@ -14,8 +14,15 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from core.audio.chunks import mended_wav
 from core.errors import AudioFileError, ExportError, ParameterError
 
+SOUND_SUFFIXES = frozenset(
+    {".wav", ".wave", ".bwf", ".aif", ".aiff", ".aifc", ".flac", ".ogg", ".oga", ".opus", ".mp3",
+     ".caf", ".au", ".snd", ".w64", ".rf64"}
+)  # fmt: skip
+"""Endings, in small letters, of what is taken for a sound in a folder; a file that is named itself is
+judged by its content."""
 SILENCE_PEAK_DB = -80.0
 """A recording whose peak stays below this level (dBFS) counts as silent."""
 MIN_SAMPLE_RATE = 4_000
@@ -46,7 +53,8 @@ class AudioClip:
 def read_audio(path: Path, *, max_length_s: float = 30.0) -> AudioClip:
     """Read the start of a sound file of any libsndfile format, rate and channel count.
 
-    A file whose end is missing or damaged gives the part before the damage.
+    A file whose end is missing or damaged gives the part before the damage; a WAV file whose chunks
+    are in disorder gives what it holds (:mod:`core.audio.chunks`).
 
     Args:
         path: The file.
@@ -65,11 +73,7 @@ def read_audio(path: Path, *, max_length_s: float = 30.0) -> AudioClip:
         with path.open("rb") as stream:
             if path.stat().st_size == 0:
                 raise AudioFileError(f"'{path}' is empty (0 bytes); {_FORMATS_HINT} again.")
-            # By descriptor: libsndfile then judges the content alone, not the name's ending.
-            with soundfile.SoundFile(stream.fileno(), closefd=False) as sound:
-                rate = sound.samplerate
-                _check_rate(path, rate)
-                samples = _decode(sound, round(max_length_s * rate))
+            samples, rate = _read(path, stream, max_length_s)
     except FileNotFoundError as error:
         raise AudioFileError(f"'{path}' does not exist; check the path.") from error
     except PermissionError as error:
@@ -127,6 +131,29 @@ def write_audio(target: Path | BinaryIO, samples: NDArray[np.floating], sample_r
             f"'{name}' could not be written ({error.strerror or error}); "
             "free some space or choose another folder."
         ) from error
+
+
+def _read(path: Path, stream: BinaryIO, max_length_s: float) -> tuple[NDArray[np.float32], int]:
+    """Samples [C, T] and their rate, mended where libsndfile finds none."""
+    try:
+        # By descriptor: libsndfile then judges the content alone, not the name's ending.
+        samples, rate = _open_and_decode(path, stream.fileno(), max_length_s)
+    except soundfile.SoundFileError:
+        mended = mended_wav(stream, max_length_s)
+        if mended is None:
+            raise
+        return _open_and_decode(path, io.BytesIO(mended), max_length_s)
+    if samples.shape[1] == 0 and (mended := mended_wav(stream, max_length_s)) is not None:
+        return _open_and_decode(path, io.BytesIO(mended), max_length_s)
+    return samples, rate
+
+
+def _open_and_decode(
+    path: Path, source: int | BinaryIO, max_length_s: float
+) -> tuple[NDArray[np.float32], int]:
+    with soundfile.SoundFile(source, closefd=False) as sound:
+        _check_rate(path, sound.samplerate)
+        return _decode(sound, round(max_length_s * sound.samplerate)), sound.samplerate
 
 
 def _check_rate(path: Path, rate: int) -> None:

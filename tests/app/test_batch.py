@@ -21,7 +21,8 @@ from app.batch import queue, worker
 from app.batch.items import find_items
 from app.batch.manifest import FILE_NAME
 from app.cli.verbs import batch
-from core.audio.files import write_audio
+from app.live.importer import sound_files
+from core.audio.files import SOUND_SUFFIXES, write_audio
 from core.errors import AudioFileError
 from core.export.files import safe_stem
 from tests.app.fake_engine import FakeEngine
@@ -196,6 +197,18 @@ def test_names_are_unique_and_safe(tmp_path: Path) -> None:
     folders = [item.folder.lower() for item in items]
     assert len(folders) == len(set(folders)) == len(list(folder.iterdir()))
     assert all(safe_stem(item.folder) == item.folder for item in items)
+
+
+@pytest.mark.parametrize("ending", sorted(SOUND_SUFFIXES))
+def test_sounds_in_folders_are_told_by_their_endings(tmp_path: Path, ending: str) -> None:
+    folder = tmp_path / "in"
+    (folder / "sub").mkdir(parents=True)
+    sounds = [folder / f"field{ending.upper()}", folder / "sub" / f"a{ending}"]
+    for path in (*sounds, folder / "notes.txt", folder / f".hidden{ending}"):
+        path.write_bytes(b"x")
+    items = find_items(folder, tmp_path / "out")
+    assert sorted(source for item in items for source in item.sources) == sorted(sounds)
+    assert sorted(sound_files([folder])) == sorted(sounds)
 
 
 def test_a_destination_within_the_folder_is_no_source(in_process: FakeEngine, sounds: Path) -> None:
