@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from core.audio.file_facts import RootOrigin
 from core.errors import ParameterError
 from core.parameters import check_parameters, parameter
 
@@ -23,6 +24,8 @@ SOURCE_VELOCITY = 100
 ORIGINAL_RANGE = 0.5
 """Semitones around its root in which a recording is left as it is, but for its pitch: from the first
 key beside it on, the model's colour is nearer to the true note (training/README.md)."""
+CLEAR_PITCH = 0.5
+"""From this confidence on a recording counts as pitched."""
 MAX_FIT_STEPS = 200
 """Most steps of fitting the model to a recording."""
 
@@ -41,7 +44,8 @@ class Timbre:
     root_pitch: float
     """Fractional MIDI note of the recording, e.g. 60.2 = C4 + 20 cents."""
     pitch_confidence: float
-    """0 (noise, no clear pitch) to 1."""
+    """How clearly a pitch is heard, 0 (noise) to 1, whatever the root was taken from; 1 where the
+    user gave it."""
     features: NDArray[np.float32]
     """Timbre features h = f(x), [H]."""
     mel: NDArray[np.float32]
@@ -54,6 +58,8 @@ class Timbre:
     """Length of the note from its onset, seconds; at most one mel window is rendered."""
     loudness_db: float
     """Loudness of its loudest 400 ms at a peak of -1 dBFS (core.audio.loudness)."""
+    root_origin: RootOrigin = RootOrigin.HEARD
+    """Where the root is known from."""
     samples: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
     """The note itself from its onset, peak-normalised, [T]; empty where there is none to play."""
     fitted: tuple[NDArray[np.float32], ...] = ()
@@ -61,6 +67,11 @@ class Timbre:
     empty where none were fitted (core/inference/fitting.py)."""
     fit_steps: int = 0
     """Steps that it took to fit them."""
+
+    @property
+    def is_pitched(self) -> bool:
+        """Whether a pitch is heard; False for noise and most drums, whatever their root."""
+        return self.pitch_confidence >= CLEAR_PITCH
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Timbre) and self.content_hash == other.content_hash

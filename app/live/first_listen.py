@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.waveform import waveform_envelope
+from core.audio.file_facts import RootOrigin
 from core.audio.files import AudioClip
 from core.audio.loudness import HEADROOM_DB
-from core.audio.pitch import estimate_root
+from core.audio.root import find_root
 from core.audio.signal import isolate_note
 from core.instrument import HIGHEST_KEY, Instrument, Region
 
@@ -31,13 +32,20 @@ class FirstListen:
     sample_rate: int
     """Hz."""
     root_pitch: float
-    """Fractional MIDI note: the user's or the detected one."""
+    """Fractional MIDI note: the user's, the detected one, or what the file says."""
+    root_origin: RootOrigin = RootOrigin.HEARD
+    """Where it is known from."""
     confidence: float
-    """0 to 1; 1 where the user set the root."""
+    """How clearly a pitch is heard, 0 to 1; 1 where the user set the root."""
     onset_s: float
     """Where the note starts, seconds from the start of the used part."""
     thumbnail: NDArray[np.float32]
     """Lowest and highest sample of each column of the used part, [N, 2]."""
+
+    @property
+    def is_root_heard(self) -> bool:
+        """Whether the root is what was heard."""
+        return self.root_origin is RootOrigin.HEARD
 
     def instrument(self, gain: float = 1.0) -> Instrument:
         """The recording itself over the whole keyboard, resampled as samplers do.
@@ -68,13 +76,14 @@ def hear(clip: AudioClip, root: float | None) -> FirstListen:
         AudioFileError: There is too little sound in it.
     """
     note = isolate_note(clip)
-    estimate = None if root is not None else estimate_root(note.samples, note.sample_rate)
+    found = find_root(note, clip.facts, root)
     return FirstListen(
         name=clip.name,
         samples=note.samples,
         sample_rate=note.sample_rate,
-        root_pitch=estimate.midi_pitch if estimate is not None else float(root or 0.0),
-        confidence=1.0 if estimate is None else estimate.confidence,
+        root_pitch=found.midi_pitch,
+        root_origin=found.origin,
+        confidence=found.confidence,
         onset_s=note.onset_s,
         thumbnail=thumbnail(clip.samples),
     )

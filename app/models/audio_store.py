@@ -53,7 +53,10 @@ def cut(clip: AudioClip, source: Source) -> AudioClip:
     """The part of a recording that a source uses, named like the source; shares the samples."""
     start = round(source.start_s * clip.sample_rate)
     end = None if source.end_s is None else round(source.end_s * clip.sample_rate)
-    return replace(clip, samples=clip.samples[:, start:end], name=source.name)
+    part = clip.samples[:, start:end]
+    is_whole = part.shape[1] == clip.samples.shape[1]
+    facts = clip.facts if is_whole else clip.facts.within(start, start + part.shape[1])
+    return replace(clip, samples=part, name=source.name, facts=facts)
 
 
 class AudioStore:

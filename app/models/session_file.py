@@ -20,7 +20,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final, Literal
 
@@ -32,6 +32,7 @@ from app.models.edits import display_name
 from app.models.lossless import Encoding, decode_audio, encode_audio
 from app.models.session import Session, check_range
 from app.models.session_migrations import MIGRATIONS
+from core.audio.file_facts import FileFacts
 from core.audio.files import MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, AudioClip
 from core.errors import AudioFileError, ParameterError, SessionFileError
 from core.structure import dump_json, parse_json, structure, unstructure
@@ -63,6 +64,8 @@ class AudioEntry:
     frames: int
     channels: int
     sample_rate: int
+    facts: FileFacts = field(default_factory=FileFacts)
+    """What its file said of itself."""
 
     def __post_init__(self) -> None:
         if not _HASH.fullmatch(self.hash):
@@ -132,6 +135,7 @@ def encode_clip(key: str, clip: AudioClip) -> EncodedAudio:
         frames=clip.samples.shape[1],
         channels=clip.samples.shape[0],
         sample_rate=clip.sample_rate,
+        facts=clip.facts,
     )
     return EncodedAudio(entry=entry, data=data)
 
@@ -310,7 +314,12 @@ def _read_clip(data: bytes, entry: AudioEntry) -> AudioClip:
         channels=entry.channels,
         sample_rate=entry.sample_rate,
     )
-    clip = AudioClip(samples=samples, sample_rate=entry.sample_rate, name=display_name(entry.name))
+    clip = AudioClip(
+        samples=samples,
+        sample_rate=entry.sample_rate,
+        name=display_name(entry.name),
+        facts=entry.facts,
+    )
     if not np.isfinite(samples).all() or audio_hash(clip) != entry.hash:
         raise ParameterError(f"the recording {clip.name!r} is damaged")
     return clip

@@ -152,6 +152,7 @@ class SourcesPanel(QWidget):
             colour=source.colour,
             root_pitch=root,
             confidence=1.0 if heard is None else heard.confidence,
+            root_note="" if heard is None or heard.is_root_heard else heard.root_origin.label,
             is_root_set=source.root is not None,
             thumbnail=None if heard is None else heard.thumbnail,
             is_muted=source.muted,

@@ -66,6 +66,8 @@ class SourceView:
     """Fractional MIDI note; None while the recording is being listened to."""
     confidence: float = 1.0
     """Confidence of the detected root, 0 to 1."""
+    root_note: str = ""
+    """Where the root is known from, if it was not heard."""
     is_root_set: bool = False
     """Whether the user chose the root."""
     thumbnail: NDArray[np.float32] | None = None
@@ -403,6 +405,8 @@ class SourceRow(QWidget):
             return self._view.fit_note
         if self._view.is_root_set:
             return "set by you"
+        if self._view.root_note:
+            return self._view.root_note
         if self._view.confidence < CLEAR_PITCH:
             return "no clear pitch"
         return f"{self._view.confidence:.0%} sure"

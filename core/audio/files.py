@@ -6,7 +6,7 @@ Shape legend: C channels, T samples.
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,6 +15,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from core.audio.chunks import mended_wav
+from core.audio.file_facts import MIDDLE_C_OCTAVE, FileFacts, read_file_facts
 from core.errors import AudioFileError, ExportError, ParameterError
 
 SOUND_SUFFIXES = frozenset(
@@ -43,6 +44,8 @@ class AudioClip:
     """Hz."""
     name: str
     """The file's stem, for display."""
+    facts: FileFacts = field(default_factory=FileFacts)
+    """What the file says of itself."""
 
     @property
     def length_s(self) -> float:
@@ -50,7 +53,9 @@ class AudioClip:
         return int(self.samples.shape[1]) / self.sample_rate
 
 
-def read_audio(path: Path, *, max_length_s: float = 30.0) -> AudioClip:
+def read_audio(
+    path: Path, *, max_length_s: float = 30.0, middle_c_octave: int = MIDDLE_C_OCTAVE
+) -> AudioClip:
     """Read the start of a sound file of any libsndfile format, rate and channel count.
 
     A file whose end is missing or damaged gives the part before the damage; a WAV file whose chunks
@@ -59,6 +64,7 @@ def read_audio(path: Path, *, max_length_s: float = 30.0) -> AudioClip:
     Args:
         path: The file.
         max_length_s: At most this many seconds are decoded, whatever the file's length.
+        middle_c_octave: Octave that notes in names of files give to middle C (MIDI note 60).
 
     Raises:
         AudioFileError: The file cannot be read, or holds no usable sound.
@@ -74,6 +80,9 @@ def read_audio(path: Path, *, max_length_s: float = 30.0) -> AudioClip:
             if path.stat().st_size == 0:
                 raise AudioFileError(f"'{path}' is empty (0 bytes); {_FORMATS_HINT} again.")
             samples, rate = _read(path, stream, max_length_s)
+            facts = read_file_facts(
+                stream, path.stem, samples.shape[1], middle_c_octave=middle_c_octave
+            )
     except FileNotFoundError as error:
         raise AudioFileError(f"'{path}' does not exist; check the path.") from error
     except PermissionError as error:
@@ -86,7 +95,7 @@ def read_audio(path: Path, *, max_length_s: float = 30.0) -> AudioClip:
     except soundfile.SoundFileError as error:
         raise AudioFileError(f"'{path}' is damaged or no sound file; {_FORMATS_HINT}.") from error
     _check_samples(path, samples, max_length_s)
-    return AudioClip(samples=samples, sample_rate=rate, name=path.stem)
+    return AudioClip(samples=samples, sample_rate=rate, name=path.stem, facts=facts)
 
 
 def write_audio(target: Path | BinaryIO, samples: NDArray[np.floating], sample_rate: int) -> None:

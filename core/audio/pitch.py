@@ -29,6 +29,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from core.audio.notes import note_of
 from core.audio.signal import remove_dc, resample
 from core.errors import CheckpointError, ParameterError
 
@@ -40,8 +41,6 @@ NOTE_GRAMMAR = "60, C4, 36,48,60, C2:C6 or C2:C6:3 (every third semitone; C4 = 6
 """What a note specification may look like, for messages."""
 
 _SHARP_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
-_STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-_ACCIDENTALS = {"": 0, "#": 1, "s": 1, "b": -1}
 _NOTE_PATTERN = re.compile(r"([A-Ga-g])([#sb]?)(-?[0-9]{1,2})")
 
 _RATE = 22050  # Hz at which the root is sought; partials above 11 kHz tell nothing about it
@@ -59,6 +58,7 @@ _SAME_OCTAVES = 0.035  # candidates closer than this (42 cents) are one
 _FINE_HARMONICS = np.arange(1, 11)
 _FINE_FRAME = 4096  # at _RATE: about one period of a vibrato, which it so averages out
 _FINE_LOW_HZ = 70.0  # below, the fine step needs the long frame to part the partials
+_PARTIAL_REACH = 0.035  # of its frequency: 60 cents
 _FINE_RANGE = 0.035  # of a partial's frequency: searched for its peak
 
 
@@ -123,7 +123,7 @@ def parse_note(text: str) -> int:
     named = _NOTE_PATTERN.fullmatch(text)
     if named:
         letter, accidental, octave = named.groups()
-        midi_note = _STEPS[letter.upper()] + _ACCIDENTALS[accidental] + 12 * (int(octave) + 1)
+        midi_note = note_of(letter, accidental, int(octave))
     elif re.fullmatch(r"-?[0-9]{1,4}", text):
         midi_note = int(text)
     else:
@@ -196,6 +196,23 @@ def estimate_root(
     return RootEstimate(
         midi_pitch=hz_to_midi(fine_hz), confidence=float(1.0 / (1.0 + np.exp(-pitchedness)))
     )
+
+
+def partial_level_db(samples: NDArray[np.floating], sample_rate: int, midi_pitch: float) -> float:
+    """How strong the partial at a pitch is, dB against the strongest of the recording.
+
+    Args:
+        samples: Mono, any level, from about the onset, [T].
+        sample_rate: Hz.
+        midi_pitch: Fractional MIDI note of the partial, within 60 cents.
+    """
+    note = audible_part(samples, sample_rate)
+    if note is None:
+        return -np.inf
+    magnitudes = _summarise(note).magnitudes
+    centre_hz = np.array([midi_to_hz(midi_pitch)])
+    level = float(_partials(magnitudes, centre_hz, _PARTIAL_REACH * centre_hz)[0])
+    return float(20.0 * np.log10(max(level / float(magnitudes.max()), 1e-10)))
 
 
 _NOTHING = RootEstimate(midi_pitch=60.0, confidence=0.0)

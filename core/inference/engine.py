@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from core.audio.files import AudioClip
 from core.audio.loudness import momentary_loudness_db
-from core.audio.pitch import estimate_root
+from core.audio.root import find_root
 from core.audio.signal import isolate_note
 from core.device import is_out_of_memory, resolve_device
 from core.errors import CheckpointError, DeviceError, ParameterError
@@ -134,7 +134,8 @@ class SynthesisEngine:
 
         Args:
             clip: The recording.
-            root: Its fractional MIDI note where the user knows better; None estimates it.
+            root: Its fractional MIDI note where the user knows better; None takes what is heard, or
+                what the file says of itself (core/audio/root.py).
 
         Raises:
             AudioFileError: There is too little sound in it.
@@ -144,19 +145,19 @@ class SynthesisEngine:
             raise ParameterError(f"Root note {root} is outside the MIDI range 0-127.")
         mel_config = self._model.mel
         note = isolate_note(clip, mel_config.sample_rate, mel_config.n_samples / self.sample_rate)
-        estimate = estimate_root(note.samples, note.sample_rate)
-        root_pitch = estimate.midi_pitch if root is None else float(root)
+        found = find_root(note, clip.facts, root)
         padded = np.zeros(mel_config.n_samples, np.float32)
         padded[: len(note.samples)] = note.samples[: mel_config.n_samples]
         mel = self._mel(at_reference(padded, self.sample_rate)[None])[0]
         h = self._attempt(lambda: self._networks.features(mel[None]))[0]
         digest = hashlib.sha256(padded.tobytes())
-        digest.update(f"{root_pitch:.6f} {self._model.content_hash}".encode())
+        digest.update(f"{found.midi_pitch:.6f} {self._model.content_hash}".encode())
         return Timbre(
             name=clip.name,
             content_hash=digest.hexdigest(),
-            root_pitch=root_pitch,
-            pitch_confidence=estimate.confidence if root is None else 1.0,
+            root_pitch=found.midi_pitch,
+            root_origin=found.origin,
+            pitch_confidence=found.confidence,
             features=h.cpu().numpy(),
             mel=mel.numpy(),
             gain=note.gain,

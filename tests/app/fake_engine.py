@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from core.audio.file_facts import RootOrigin
 from core.audio.files import AudioClip
 from core.errors import CheckpointError, RenderCancelled
 from core.instrument import Instrument, Region, tile_zones
@@ -48,6 +49,7 @@ class FakeEngine:
             name=clip.name,
             content_hash=digest,
             root_pitch=pitch,
+            root_origin=RootOrigin.HEARD if clip.facts.root is None else clip.facts.root.origin,
             pitch_confidence=0.9,
             features=np.zeros(4, np.float32),
             mel=np.zeros((128, 40), np.float32),

@@ -17,6 +17,8 @@ from app.cli.verbs import analyze
 from core.errors import DeviceError
 from tests.app.fake_engine import FakeEngine
 from tests.helpers.blocking import blocking
+from tests.helpers.signals import noise_burst
+from tests.helpers.sound_files import acid, inst, smpl, wav
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -228,6 +230,7 @@ def test_analyze_for_people_and_for_programs(
         "root_note": 60,
         "root_name": "C4",
         "tuning_cents": 20.0,
+        "root_from": "heard",
         "pitch_confidence": 0.9,
         "pitched": True,
         "onset_s": 0.01,
@@ -239,6 +242,34 @@ def test_analyze_for_people_and_for_programs(
             {"name": "vibraphone", "similarity": 0.7},
         ],
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "chunks", "origin", "phrase"),
+    [
+        ("hit", smpl(36), "smpl", "from the file's smpl chunk"),
+        ("hit", inst(36), "inst", "from the file's inst chunk"),
+        ("hit", acid(36), "acid", "from the file's acid chunk"),
+        ("hit_C2", b"", "name", "from the file's name"),
+    ],
+)
+def test_analyze_says_where_the_root_is_from(
+    engine: FakeEngine,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    chunks: bytes,
+    origin: str,
+    phrase: str,
+) -> None:
+    path = tmp_path / f"{name}.wav"
+    path.write_bytes(wav(noise_burst(0.2), chunks))
+    assert main(["analyze", str(path)]) == 0
+    root_line = capsys.readouterr().out.splitlines()[1]
+    assert root_line.startswith("  root note")
+    assert root_line.endswith(f" cents, {phrase}")
+    assert main(["analyze", str(path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["root_from"] == origin
 
 
 def test_info_for_people_and_for_programs(

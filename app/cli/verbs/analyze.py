@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from app.cli.arguments import add_engine_arguments
 from app.cli.console import failing_with, tell
 from app.cli.work import load_engine, read_clips
+from core.audio.file_facts import RootOrigin
 from core.audio.files import AudioClip
 from core.audio.pitch import RootEstimate, note_name
 from core.sound import Timbre
@@ -41,19 +42,26 @@ def run(args: argparse.Namespace) -> None:
     if args.json:
         tell(json.dumps(reports, indent=2))
         return
-    for report in reports:
+    for report, timbre in zip(reports, timbres, strict=True):
         kin = ", ".join(f"{x['name']} ({x['similarity']:.2f})" for x in report["nearest"])
         tell(f"{report['file']}")
         tell(
             f"  root note   {report['root_name']} ({report['root_note']}), "
             f"{round(report['tuning_cents']):+d} cents"
-            f"{'' if report['pitched'] else ' - no clear pitch, a guess: set it with --root'}"
+            f"{_whence(timbre)}"
         )
         tell(f"  confidence  {report['pitch_confidence']:.2f}")
         tell(f"  onset       {report['onset_s']:.3f} s")
         tell(f"  length      {report['length_s']:.2f} s")
         tell(f"  peak        {report['peak_db']:.1f} dBFS")
         tell(f"  resembles   {kin}")
+
+
+def _whence(timbre: Timbre) -> str:
+    """Where the root note is known from, to stand behind it."""
+    if timbre.root_origin is not RootOrigin.HEARD:
+        return f", {timbre.root_origin.phrase}"
+    return "" if timbre.is_pitched else " - no clear pitch, a guess: set it with --root"
 
 
 def _report(engine: SynthesisEngine, path: Path, clip: AudioClip, timbre: Timbre) -> dict[str, Any]:
@@ -65,8 +73,9 @@ def _report(engine: SynthesisEngine, path: Path, clip: AudioClip, timbre: Timbre
         "root_note": root.note,
         "root_name": note_name(root.note),
         "tuning_cents": round(root.cents, 1),
-        "pitch_confidence": round(root.confidence, 3),
-        "pitched": root.is_pitched,
+        "root_from": str(timbre.root_origin),
+        "pitch_confidence": round(timbre.pitch_confidence, 3),
+        "pitched": timbre.is_pitched,
         "onset_s": round(timbre.onset_s, 4),
         "length_s": round(timbre.length_s, 4),
         "peak_db": round(20.0 * math.log10(max(timbre.gain, 1e-10)), 1),

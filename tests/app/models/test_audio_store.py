@@ -10,6 +10,7 @@ import pytest
 from app.models.audio_store import AudioStore, audio_hash, check_audio, cut
 from app.models.edits import add_source, remove_source, store_snapshot, trim_source
 from app.models.session import Session
+from core.audio.file_facts import FileFacts, FileLoop, RootClaim, RootOrigin
 from core.errors import ParameterError
 from tests.app.models.sessions import CLIPS, HASHES, make_clip
 
@@ -64,6 +65,16 @@ def test_a_source_uses_a_part_of_its_recording() -> None:
     assert part.name == "bell"
     long = cut(whole, trim_source(session, "s1", 0.02, 99.0).sources[0])
     assert np.array_equal(long.samples, whole.samples[:, 882:])
+
+
+def test_a_part_of_a_recording_knows_what_its_file_said() -> None:
+    session = add_source(Session(), audio_hash=HASHES[0], name="bell")
+    claims = (RootClaim(midi_pitch=36.0, origin=RootOrigin.NAME),)
+    facts = FileFacts(claims=claims, loops=(FileLoop(start=1000, end=2000),), cycle_frames=600)
+    whole = replace(CLIPS[HASHES[0]], facts=facts)
+    assert cut(whole, session.sources[0]).facts == facts
+    part = cut(whole, trim_source(session, "s1", 0.02, 0.06).sources[0])
+    assert part.facts == FileFacts(claims=claims, loops=(FileLoop(start=118, end=1118),))
 
 
 def test_sessions_that_lack_audio_are_refused() -> None:

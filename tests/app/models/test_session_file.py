@@ -22,6 +22,7 @@ from app.models.audio_store import audio_hash
 from app.models.edits import add_source
 from app.models.session import Session
 from app.models.session_file import load_session, save_session
+from core.audio.file_facts import FileFacts, FileLoop, RootClaim, RootOrigin
 from core.errors import SessionFileError
 from core.plan import InstrumentOptions
 from tests.app.models.sessions import CLIPS, HASHES, SESSIONS, make_clip
@@ -93,6 +94,32 @@ def test_audio_comes_back_bit_for_bit(tmp_path: Path, bits: int | None, channels
     key = audio_hash(clip)
     save_session(tmp_path / "a.hgs", add_source(Session(), audio_hash=key, name="a"), {key: clip})
     assert np.array_equal(load_session(tmp_path / "a.hgs").clips[key].samples, clip.samples)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        FileFacts(),
+        FileFacts(
+            claims=(
+                RootClaim(midi_pitch=36.25, origin=RootOrigin.SMPL),
+                RootClaim(midi_pitch=41.0, origin=RootOrigin.NAME),
+            ),
+            loops=(FileLoop(start=3, end=90),),
+        ),
+        FileFacts(cycle_frames=600),
+    ],
+)
+def test_what_a_file_said_of_itself_is_kept(tmp_path: Path, facts: FileFacts) -> None:
+    clip = replace(make_clip(4), facts=facts)
+    key = audio_hash(clip)
+    save_session(tmp_path / "a.hgs", add_source(Session(), audio_hash=key, name="a"), {key: clip})
+    assert load_session(tmp_path / "a.hgs").clips[key].facts == facts
+
+
+def test_files_that_say_nothing_of_their_recordings_are_read(path: Path) -> None:
+    edit_json(path, lambda plain: [entry.pop("facts") for entry in plain["audio"]])
+    assert all(clip.facts == FileFacts() for clip in load_session(path).clips.values())
 
 
 def test_files_from_before_instruments_and_fits_mean_neither(path: Path) -> None:
@@ -360,6 +387,14 @@ def test_floats_that_are_no_numbers_are_refused(path: Path) -> None:
         (lambda p: p.update(audio=[]), "not those that its sources use"),
         (lambda p: p["audio"][0].update(encoding="mp3"), "encoding is 'mp3'"),
         (lambda p: p["audio"][0].update(sample_rate=0), "Sample rate 0"),
+        (lambda p: p["audio"][0].update(facts={"cycle_frames": 1}), "cycle of 1 frames"),
+        (lambda p: p["audio"][0].update(facts={"loops": [{"start": 5, "end": 5}]}), "A loop from"),
+        (
+            lambda p: p["audio"][0].update(
+                facts={"claims": [{"midi_pitch": 1e9, "origin": "smpl"}]}
+            ),
+            "A root of",
+        ),
     ],
 )
 def test_wrong_content_is_named(path: Path, edit: Callable[[Any], object], says: str) -> None:

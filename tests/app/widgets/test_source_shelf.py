@@ -96,6 +96,8 @@ def test_rows_show_root_cents_and_certainty(shelf: SourceShelf) -> None:
     assert row.root.text() == "C3 +20"
     row.set_view(replace(_VIEWS[0], confidence=0.2))
     assert row.certainty.text() == "no clear pitch"
+    row.set_view(replace(_VIEWS[0], confidence=0.2, root_note="by its file"))
+    assert row.certainty.text() == "by its file"
     row.set_view(replace(_VIEWS[0], is_root_set=True, root_pitch=60.0))
     assert (row.root.text(), row.certainty.text()) == ("C3", "set by you")
     row.set_view(replace(_VIEWS[0], root_pitch=None))

@@ -12,9 +12,11 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.audio.file_facts import FileLoop
 from core.audio.files import AudioClip, read_audio, write_audio
 from core.errors import AudioFileError, ExportError, ParameterError
 from tests.helpers.signals import harmonic_tone
+from tests.helpers.sound_files import smpl, wav
 
 RATE = 44100
 TONE = harmonic_tone(220.0, 0.5)
@@ -73,6 +75,19 @@ def test_the_content_counts_not_the_ending(tmp_path: Path) -> None:
         path = tmp_path / f"a.{ending}"
         soundfile.write(path, TONE, RATE, format="FLAC")
         assert read_audio(path).samples.shape == (1, len(TONE))
+
+
+def test_a_clip_knows_what_its_file_says(tmp_path: Path) -> None:
+    path = tmp_path / "Hit_C3.wav"
+    path.write_bytes(wav(TONE, smpl(36, loops=((10, 99),))))
+    facts = read_audio(path).facts
+    assert [(claim.midi_pitch, str(claim.origin)) for claim in facts.claims] == [
+        (36.0, "smpl"),
+        (48.0, "name"),
+    ]
+    assert facts.loops == (FileLoop(start=10, end=100),)
+    assert read_audio(path, middle_c_octave=3).facts.claims[1].midi_pitch == 60.0
+    assert read_audio(path, max_length_s=0.001).facts.loops == ()
 
 
 def test_only_the_start_of_a_long_file_is_decoded(tmp_path: Path) -> None:

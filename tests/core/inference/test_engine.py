@@ -12,6 +12,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from core.audio.file_facts import FileFacts, RootClaim, RootOrigin
 from core.audio.files import AudioClip
 from core.audio.loudness import HEADROOM_DB, momentary_loudness_db
 from core.device import resolve_device
@@ -148,6 +149,15 @@ def test_a_root_given_by_the_user_wins(studio: Studio) -> None:
     assert (told.root_pitch, told.pitch_confidence) == (45.5, 1.0)
     assert told != studio.pluck
     np.testing.assert_array_equal(told.features, studio.pluck.features)
+
+
+def test_a_root_that_the_file_names_is_taken_where_none_is_heard(studio: Studio) -> None:
+    claim = RootClaim(midi_pitch=36.0, origin=RootOrigin.ACID)
+    named = studio.engine.analyze(replace(HISS, facts=FileFacts(claims=(claim,))))
+    assert (named.root_pitch, named.root_origin) == (36.0, RootOrigin.ACID)
+    assert not named.is_pitched
+    assert studio.pluck.root_origin is RootOrigin.HEARD
+    assert studio.engine.analyze(HISS, root=40.0).root_origin is RootOrigin.GIVEN
 
 
 @pytest.mark.parametrize("root", [-0.1, 127.5, float("nan")])
