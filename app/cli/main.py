@@ -21,7 +21,7 @@ VERBS = ("render", "export", "batch", "verify", "play", "analyze", "info")
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise CliError(f"{message} (see {self.prog} --help).", 2)
+        raise CliError(f"{message.rstrip('.')} (see {self.prog} --help).", 2)
 
 
 def build_parser(verbs: Sequence[str] = VERBS) -> argparse.ArgumentParser:
@@ -35,7 +35,9 @@ def build_parser(verbs: Sequence[str] = VERBS) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
-    subparsers = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    subparsers = parser.add_subparsers(
+        title="verbs", dest="verb", metavar="VERB", required=True, prog=PROGRAM
+    )
     for name in verbs:
         verb = importlib.import_module(f"app.cli.verbs.{name}")
         subparser = subparsers.add_parser(
@@ -54,5 +56,9 @@ def run(argv: Sequence[str]) -> None:
         SystemExit: After ``--help`` and ``--version``.
     """
     verbs = argv[:1] if argv and argv[0] in VERBS else VERBS
-    args = build_parser(verbs).parse_args(argv)
+    args, unknown = build_parser(verbs).parse_known_args(argv)
+    if unknown:
+        raise CliError(
+            f"unrecognized arguments: {' '.join(unknown)} (see {PROGRAM} {args.verb} --help).", 2
+        )
     args.run(args)

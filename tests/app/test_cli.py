@@ -13,6 +13,7 @@ import soundfile
 
 from app import __version__
 from app.__main__ import main
+from app.cli.main import VERBS
 from app.cli.verbs import analyze
 from core.errors import DeviceError
 from tests.app.fake_engine import FakeEngine
@@ -206,6 +207,16 @@ def test_help_is_complete_and_goes_to_stdout(
     captured = capsys.readouterr()
     assert "usage: hyperganstrument" in captured.out
     assert captured.err == ""
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_wrong_arguments_point_to_the_help_of_their_verb(
+    verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([verb, "--what"]) == 2
+    said = capsys.readouterr().err
+    assert said.endswith(f" (see hyperganstrument {verb} --help).\n")
+    assert ". (see" not in said
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
