@@ -85,7 +85,8 @@ HANDOVER_S = 0.001
 PAINTED_MS = 30
 """After the window was shown."""
 
-EngineLoader = Callable[[], "SynthesisEngine"]
+EngineLoader = Callable[[Callable[[str], None]], "SynthesisEngine"]
+"""Makes the engine; it is given what tells a person about a fallback, from any thread."""
 _log = logging.getLogger(__name__)
 
 
@@ -127,7 +128,7 @@ class Application(QObject):
         self.settings = SettingsStore(settings, self.messages, settings_folder, self)
         self._rendering, self._devices = RenderBridge(self), DeviceBridge(self)
         self.service = RenderService(
-            load_engine,
+            lambda: load_engine(self.messages.warn),
             on_note=self._rendering.on_note,
             on_failure=self._rendering.on_failure,
             on_status=self._rendering.on_status,
@@ -426,7 +427,7 @@ def run(args: WindowArguments) -> int:
     if args.theme is not None:
         settings = replace(settings, theme="light" if args.theme == "light" else "dark")
     use_theme(settings)
-    program = Application(settings, partial(load_engine, settings.compute_device))
+    program = Application(settings, partial(load_engine, settings.compute_device, None))
     log = _start_logging()
     _report_failures(program.messages, log)
     if complaint is not None:
@@ -456,7 +457,11 @@ def _leave_if_busy(exit_code: int) -> None:
         os._exit(exit_code)
 
 
-def load_engine(device: str, model: Path | None = None) -> SynthesisEngine:
+def load_engine(
+    device: str,
+    model: Path | None = None,
+    on_message: Callable[[str], None] | None = None,
+) -> SynthesisEngine:
     """Load the networks, on the service's thread: the bundled ones unless others are named.
 
     They compute on all cores but one, which the window and the sound keep: a moved pad is heard
@@ -467,7 +472,7 @@ def load_engine(device: str, model: Path | None = None) -> SynthesisEngine:
     from core.inference.engine import SynthesisEngine
 
     torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
-    return SynthesisEngine.load(model, device)
+    return SynthesisEngine.load(model, device, on_message)
 
 
 def _start_logging() -> Path:

@@ -11,16 +11,18 @@ from core.errors import (
     CoreError,
     DeviceError,
     ExportError,
+    FileExistsAlreadyError,
     ParameterError,
     SessionFileError,
 )
 
 _REMEDIES: tuple[tuple[type[Exception], str], ...] = (
-    (CheckpointError, "Reinstall the program, or give another model."),
+    (CheckpointError, "Reinstall the program."),
     (DeviceError, "Choose another compute device in the settings (Ctrl+,)."),
     (ParameterError, ""),
     (AudioFileError, ""),
     (SessionFileError, ""),
+    (FileExistsAlreadyError, "Tick 'Replace files that exist' to have it replaced."),
     (ExportError, ""),
     (SettingsError, ""),
     (CoreError, ""),

@@ -58,6 +58,8 @@ class ExportDialog(QDialog):
         length_s: Length of a note of the present sound, seconds.
     """
 
+    REPLACE = "Replace files that exist"
+
     chosen_changed = Signal(object)
     exported = Signal(list)
 
@@ -93,7 +95,7 @@ class ExportDialog(QDialog):
         browse.setAutoDefault(False)
         browse.clicked.connect(self._browse)
         self.choices = ExportChoices(chosen, middle_c, length_s)
-        self.replace_files = QCheckBox("Replace files that exist")
+        self.replace_files = QCheckBox(self.REPLACE)
         self.verify = QCheckBox("Check the result")
         self.verify.setToolTip(
             "Other samplers open what was written and play its keys; tuning, levels and loops are\n"

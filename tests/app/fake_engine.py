@@ -27,6 +27,7 @@ class FakeEngine:
         self.model_info: dict[str, object] = {"format_version": 1, "licence": "none", "corpus": []}
         self.requests: list[RenderRequest] = []
         self.fits: list[int] = []
+        self.on_message: Callable[[str], None] = lambda message: None
         self.loaded: list[tuple[Path | None, str]] = []
         self.before_note: Callable[[int], None] = lambda note: None
         self.before_step: Callable[[threading.Event | None], None] = lambda cancel: None

@@ -88,7 +88,7 @@ class Program:
         self.audio = FakeAudioSystem(device("Speakers", is_default=True))
         self.application = Application(
             AppSettings(),
-            lambda: self.engine,  # type: ignore[arg-type,return-value]
+            self._load,  # type: ignore[arg-type]
             audio=self.audio,
             midi=NoMidi(),
             settings_folder=folder / "settings",
@@ -112,6 +112,10 @@ class Program:
 
     @property
     def names(self) -> list[str]:
+    def _load(self, on_message: Callable[[str], None]) -> FakeEngine:
+        self.engine.on_message = on_message
+        return self.engine
+
         return [source.name for source in self.document.session.sources]
 
     @property

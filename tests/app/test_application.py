@@ -13,17 +13,25 @@ from PIL import Image
 from PySide6.QtWidgets import QMessageBox, QPushButton
 from pytestqt.qtbot import QtBot
 
-from app.application import SAMPLES_FOLDER, read_examples
+from app.application import SAMPLES_FOLDER, load_engine, read_examples
 from app.cli.console import CliError
 from app.cli.window import has_display, parse_window_arguments
+from app.dialogs.export_dialog import ExportDialog
 from app.error_text import describe
+from app.live.messages import Kind
 from app.models.autosave import find_recovery
 from app.models.edits import add_source
 from app.models.session import Session
 from app.panels.message_area import MessageRow
 from app.screenshot import Screenshot
 from app.settings import AppSettings, load_settings
-from core.errors import AudioFileError, DeviceError
+from core.errors import (
+    AudioFileError,
+    CheckpointError,
+    DestinationError,
+    DeviceError,
+    FileExistsAlreadyError,
+)
 from tests.app.answers import press
 from tests.app.models.sessions import HASHES, leave_behind
 from tests.app.program import WAIT_MS, Program, write_tone
@@ -195,6 +203,42 @@ def test_networks_that_cannot_be_loaded_are_named_and_the_window_stays(
     program.close()
 
 
+def test_a_fallback_to_the_cpu_is_said_and_shown(qtbot: QtBot, tmp_path: Path) -> None:
+    program = Program(qtbot, tmp_path)
+    engine = program.engine
+    engine.device_name = "cuda"
+    program.start(write_tone(tmp_path / "a.wav"))
+    program.wait_rendered()
+    qtbot.waitUntil(lambda: program.status.engine.text().startswith("Ready on GPU"))
+
+    def run_out(_note: int) -> None:
+        if engine.device_name == "cuda":
+            engine.on_message("The memory of 'cuda' ran out; going on with the CPU.")
+            engine.device_name = "cpu"
+
+    engine.before_note = run_out
+    program.sound_panel.roll()
+    program.wait_rendered()
+    qtbot.waitUntil(lambda: program.status.engine.text().startswith("Ready on CPU"))
+    (message,) = program.shown
+    assert (message.text, message.kind) == (
+        "The memory of 'cuda' ran out; going on with the CPU.",
+        Kind.WARNING,
+    )
+    program.close()
+
+
+def test_the_networks_tell_the_program_about_fallbacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    from core.inference.engine import SynthesisEngine
+
+    told: list[str] = []
+    given: list[object] = []
+    monkeypatch.setattr(SynthesisEngine, "load", lambda *arguments: given.append(arguments))
+    monkeypatch.setattr("torch.set_num_threads", lambda _count: None)
+    load_engine("cpu", on_message=told.append)
+    assert given == [(None, "cpu", told.append)]
+
+
 def _refuse() -> object:
     raise DeviceError("There is no such device 'cuda'; choose another.")
 
@@ -222,4 +266,9 @@ def test_errors_are_told_by_class() -> None:
     path = Path("/somewhere/long/bell.wav")
     assert describe(AudioFileError(f"'{path}' is empty."), path) == "'bell.wav' is empty."
     assert "settings" in describe(DeviceError("No such device."))
+    exists = describe(FileExistsAlreadyError("a.sfz exists; choose another folder."))
+    assert f"Tick '{ExportDialog.REPLACE}'" in exists
+    assert "folder" in describe(DestinationError("Folder out is a file; choose another folder."))
+    for kind in (CheckpointError, DeviceError, DestinationError, FileExistsAlreadyError):
+        assert "--" not in describe(kind("It failed."))  # options are the command line's
     assert "goes on" in describe(KeyError("x"))

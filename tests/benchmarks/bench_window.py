@@ -136,7 +136,7 @@ def _work(model: Path | None) -> dict[str, Any]:
     folder = Path(os.environ["HOME"])
     program = Application(
         AppSettings(),
-        lambda: load_engine("cpu", model),
+        lambda say: load_engine("cpu", model, say),
         audio=audio,
         midi=NoMidi(),
         settings_folder=folder / "settings",

@@ -216,7 +216,7 @@ from tests.app.audio.fake_audio_system import FakeAudioSystem
 from tests.app.fake_engine import FakeEngine
 from tests.app.program import NoMidi
 folder, sample = Path(sys.argv[1]), Path(sys.argv[2])
-program = Application(AppSettings(), FakeEngine, audio=FakeAudioSystem(), midi=NoMidi(),
+program = Application(AppSettings(), lambda _say: FakeEngine(), audio=FakeAudioSystem(), midi=NoMidi(),
                       settings_folder=folder / "settings", recovery_folder=folder / "recovery")
 program.start([sample])
 application.exec()
