@@ -123,7 +123,7 @@ class OutputStream:
         self._progress_s = 0.0  # when the callback was last seen to be called
         self._state = StreamState(kind=StreamKind.CLOSED, message="The output is closed.")
         self._devices: tuple[OutputDevice, ...] = ()
-        self._rescan = True
+        self._is_unscanned = True
         self._is_closing = False
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="audio output", daemon=True)
@@ -148,16 +148,6 @@ class OutputStream:
             settings: Which device and how.
         """
         self._wish = _Wish(make_source, settings)
-        self._wake.set()
-
-    def stop(self) -> None:
-        """Free the device and play nothing."""
-        self._wish = None
-        self._wake.set()
-
-    def rescan(self) -> None:
-        """Look for devices anew; sound pauses meanwhile."""
-        self._rescan = True
         self._wake.set()
 
     def close(self, timeout_s: float = 3.0) -> None:
@@ -192,13 +182,13 @@ class OutputStream:
     def _step(self) -> float | None:
         """Do what is due; returns how long nothing will be, seconds, None until asked."""
         wish = self._wish
-        if self._rescan or wish is not self._granted:
+        if self._is_unscanned or wish is not self._granted:
             self._shut()
             if wish is not None:
                 self._tell(StreamKind.STARTING, "The sound output is being opened.")
         self._granted = wish
         if wish is None:
-            if self._rescan:
+            if self._is_unscanned:
                 self._scan()
             self._tell(StreamKind.CLOSED, "The output is closed.")
             return None
@@ -215,7 +205,7 @@ class OutputStream:
 
     def _scan(self) -> str:
         """Take stock of the devices; returns why there is none, if there is none."""
-        self._rescan = False
+        self._is_unscanned = False
         try:
             self._devices = self._system.scan()
         except OutputError as error:

@@ -40,7 +40,6 @@ class Player:
         self._zones: dict[_Place, tuple[Region, int]] = {}  # set since the instrument was loaded
         self._envelope = Envelope()
         self._gain = 1.0
-        self._is_one_shot = False
         self._stream = OutputStream(self._stream_changed, system)
 
     @property
@@ -56,14 +55,6 @@ class Player:
     def open(self, settings: OutputSettings) -> None:
         """Play through a device from now on; replaces the one before."""
         self._stream.play(self._make_sampler, settings)
-
-    def stop(self) -> None:
-        """Free the device."""
-        self._stream.stop()
-
-    def rescan(self) -> None:
-        """Look for devices anew; sound pauses meanwhile."""
-        self._stream.rescan()
 
     def close(self) -> None:
         """End for good."""
@@ -96,11 +87,6 @@ class Player:
         """Change the master's linear gain."""
         self._gain = gain
         self._tell(lambda sampler: sampler.set_gain(gain))
-
-    def set_one_shot(self, on: bool) -> None:
-        """Whether notes play to their end whatever the key does."""
-        self._is_one_shot = on
-        self._tell(lambda sampler: sampler.set_one_shot(on))
 
     def note_on(self, note: int, velocity: int) -> None:
         """Strike a key."""
@@ -160,7 +146,6 @@ class Player:
     def _set_up(self, sampler: Sampler) -> None:
         sampler.set_envelope(self._envelope)
         sampler.set_gain(self._gain)
-        sampler.set_one_shot(self._is_one_shot)
         sampler.load(self._instrument)
         for region, sample_rate in self._zones.values():
             sampler.set_zone(region, sample_rate)

@@ -115,11 +115,6 @@ class ExportDialog(QDialog):
         self._connect()
         self.set_pad_refusal(pad_refusal)
 
-    @property
-    def is_running(self) -> bool:
-        """Whether an export is under way."""
-        return self._job is not None
-
     def set_name(self, name: str) -> None:
         """Take another name for the instrument."""
         self.name.setText(name)

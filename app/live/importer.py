@@ -51,9 +51,10 @@ def sound_files(paths: Sequence[Path]) -> list[Path]:
         if path.is_dir():
             inside = sorted(path.rglob("*"), key=lambda file: str(file).lower())
             found += [
-                file for file in inside
+                file
+                for file in inside
                 if file.suffix.lower() in SOUND_SUFFIXES and not file.name.startswith(".")
-            ]  # fmt: skip
+            ]
         else:
             found.append(path)
     return found
@@ -124,9 +125,11 @@ class Importer(QObject):
                 f"{len(sounds)} files are too many; the first {MAX_SOURCES} are taken."
             )
         _Drop(
-            sounds[:MAX_SOURCES], partial(self._take, f"import {next(self._numbers)}", place),
-            self._refuse, self._finish,
-        ).start(self._tasks)  # fmt: skip
+            sounds[:MAX_SOURCES],
+            partial(self._take, f"import {next(self._numbers)}", place),
+            self._refuse,
+            self._finish,
+        ).start(self._tasks)
 
     def _take(
         self, merge_key: str, place: tuple[float, float] | None, index: int, sound: Import

@@ -12,7 +12,7 @@ from pathlib import Path
 from app.models.audio_store import AudioStore, check_audio
 from app.models.history import History
 from app.models.session import Session
-from app.models.session_file import SessionContents, load_session, save_session
+from app.models.session_file import SessionContents
 from core.audio.files import AudioClip
 
 Listener = Callable[[Session, Session], None]
@@ -138,14 +138,6 @@ class Document:
         """
         self._start(contents or SessionContents(session=Session(), clips={}), path=None)
 
-    def open(self, path: Path) -> None:
-        """Open a session file; on an error nothing is changed.
-
-        Raises:
-            SessionFileError: It cannot be read or is not to be trusted.
-        """
-        self.show(load_session(path), path)
-
     def show(self, contents: SessionContents, path: Path) -> None:
         """Go on with a session that was loaded before, e.g. off the window's thread.
 
@@ -160,15 +152,6 @@ class Document:
         self._start(contents, path=contents.origin)
         self._history.mark_unsaved()
         self._tell(self.session)
-
-    def save(self, path: Path) -> None:
-        """Write the session and remember where.
-
-        Raises:
-            SessionFileError: It could not be written; the document is still dirty.
-        """
-        save_session(path, self.session, self._store.clips)
-        self.mark_saved(path, self.session)
 
     def mark_saved(self, path: Path, session: Session) -> None:
         """A state of the session was written to a file, maybe on another thread.

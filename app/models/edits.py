@@ -15,7 +15,6 @@ import numpy as np
 from app.models.session import (
     MAX_AUDIBLE,
     MAX_NAME_LENGTH,
-    MAX_SOURCES,
     SNAPSHOT_SLOTS,
     Session,
     Snapshot,
@@ -287,11 +286,6 @@ def snapshot_in(session: Session, slot: int) -> Snapshot:
 def has_room_to_sound(session: Session) -> bool:
     """Whether another source may be unmuted."""
     return sum(not source.muted for source in session.sources) < MAX_AUDIBLE
-
-
-def has_room(session: Session, count: int = 1) -> bool:
-    """Whether the shelf takes so many more sources."""
-    return len(session.sources) + count <= MAX_SOURCES
 
 
 def _put(session: Session, source: Source) -> Session:

@@ -13,11 +13,6 @@ from numpy.typing import NDArray
 from app.models.session import Session, Source
 from core.pad import weights_at
 
-CENTRE = (0.5, 0.5)
-"""Where a double click puts the cursor."""
-SNAP_RADIUS = 0.035
-"""A cursor nearer to a source than this is put on it, pad widths."""
-
 
 def audible(sources: Sequence[Source]) -> tuple[Source, ...]:
     """The sources that sound: not muted, and soloed where any such one is."""
@@ -70,17 +65,6 @@ def field_weights(sources: Sequence[Source], columns: int, rows: int) -> NDArray
     y, x = np.meshgrid(np.linspace(0.0, 1.0, rows), np.linspace(0.0, 1.0, columns), indexing="ij")
     weights = weights_at(np.stack([x.ravel(), y.ravel()], axis=1), _places(audible(sources)))
     return weights.reshape(rows, columns, -1)
-
-
-def snap(sources: Sequence[Source], x: float, y: float) -> tuple[float, float]:
-    """The place of the nearest audible source if the cursor is close to it, else the cursor's."""
-    sounding = audible(sources)
-    if sounding:
-        distances = np.hypot(*(_places(sounding) - (x, y)).T)
-        nearest = int(np.argmin(distances))
-        if distances[nearest] <= SNAP_RADIUS:
-            return sounding[nearest].x, sounding[nearest].y
-    return x, y
 
 
 def _places(sources: Sequence[Source]) -> NDArray[np.float64]:

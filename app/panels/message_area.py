@@ -59,8 +59,10 @@ class MessageRow(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         theme = theme_of(self.palette())
         colour = {
-            Kind.INFO: theme.accent, Kind.WARNING: theme.warning, Kind.ERROR: theme.danger,
-        }[self.message.kind]  # fmt: skip
+            Kind.INFO: theme.accent,
+            Kind.WARNING: theme.warning,
+            Kind.ERROR: theme.danger,
+        }[self.message.kind]
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(Qt.PenStyle.NoPen)
@@ -94,11 +96,6 @@ class MessageArea(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Maximum)
         self.hide()
 
-    @property
-    def messages(self) -> tuple[Message, ...]:
-        """What is shown, oldest first."""
-        return tuple(row.message for row in self._rows)
-
     def show_message(self, message: Message) -> None:
         """Show a message; one that stands there already is not repeated."""
         for row in self._rows:
@@ -112,11 +109,6 @@ class MessageArea(QWidget):
             asked = [row for row in self._rows if not row.message.answers]
             self._close((asked or self._rows)[0])
         self.show()
-
-    def clear(self) -> None:
-        """Close all messages."""
-        for row in tuple(self._rows):
-            self._close(row)
 
     def _close(self, row: MessageRow) -> None:
         if row in self._rows:

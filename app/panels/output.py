@@ -108,9 +108,13 @@ class OutputPanel(QWidget):
         self._preview = preview
         self.meter = LevelMeter()
         self.gain = ParameterSlider(
-            "Output", ("quiet", "loud"), LOWEST_GAIN_DB, round(MAX_GAIN_DB),
-            "Level of what you hear; exports have a level of their own", lambda db: f"{db:+d} dB",
-        )  # fmt: skip
+            "Output",
+            ("quiet", "loud"),
+            LOWEST_GAIN_DB,
+            round(MAX_GAIN_DB),
+            "Level of what you hear; exports have a level of their own",
+            lambda db: f"{db:+d} dB",
+        )
         self.original = QPushButton("A Source")
         self.result = QPushButton("B Result")
         compare = QButtonGroup(self)

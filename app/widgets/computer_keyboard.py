@@ -99,7 +99,6 @@ class ComputerKeyboard(QObject):
         super().__init__(parent)
         self._octave = 5
         self._velocity = 100
-        self._is_enabled = True
         self._scan_code_offset = _SCAN_CODE_OFFSETS.get(QGuiApplication.platformName())
         self._held: dict[int, int] = {}  # semitone of the piano key → note it started
 
@@ -127,12 +126,6 @@ class ComputerKeyboard(QObject):
             self._velocity = velocity
             self.velocity_changed.emit(velocity)
 
-    def set_enabled(self, is_enabled: bool) -> None:
-        """Leave the keys alone while disabled."""
-        self._is_enabled = is_enabled
-        if not is_enabled:
-            self.release_all()
-
     def release_all(self) -> None:
         """Let go of every key."""
         held, self._held = self._held, {}
@@ -158,8 +151,7 @@ class ComputerKeyboard(QObject):
     def _is_free(self, event: QKeyEvent) -> bool:
         """Whether nobody else has a claim on a key press."""
         return (
-            self._is_enabled
-            and not event.modifiers() & _MODIFIERS
+            not event.modifiers() & _MODIFIERS
             and QApplication.activePopupWidget() is None
             and QApplication.activeModalWidget() is None
             and not isinstance(QApplication.focusWidget(), _TYPING_WIDGETS)

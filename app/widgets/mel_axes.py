@@ -23,9 +23,30 @@ if TYPE_CHECKING:
 
 _LABEL_SPACING = 16.0  # pixels between the middles of two labels
 _FREQUENCIES_HZ = (
-    1000, 10000, 100, 5000, 2000, 500, 200, 20000, 300, 700, 1500, 3000, 7000, 15000,
-    400, 600, 800, 900, 4000, 6000, 8000, 9000, 12000,
-)  # fmt: skip
+    1000,
+    10000,
+    100,
+    5000,
+    2000,
+    500,
+    200,
+    20000,
+    300,
+    700,
+    1500,
+    3000,
+    7000,
+    15000,
+    400,
+    600,
+    800,
+    900,
+    4000,
+    6000,
+    8000,
+    9000,
+    12000,
+)
 """Where labels may stand, the most welcome first."""
 _CS = (60, 84, 108, 72, 96, 48, 120, 36, 24)
 _OTHER_NOTES = tuple(note for note in range(24, 128) if note % 12)

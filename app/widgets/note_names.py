@@ -7,9 +7,6 @@ import re
 from core.audio.pitch import note_name, parse_note
 from core.errors import ParameterError
 
-MIDDLE_C_OCTAVES = (3, 4, 5)
-"""Octave numbers that programs give to MIDI note 60."""
-
 _NAMED_NOTE = re.compile(r"([A-Ga-g][#sb]?)(-?[0-9]{1,2})")
 
 

@@ -131,11 +131,6 @@ class TimbrePad(QWidget):
         self.setToolTip(_TIP)
         self._describe()
 
-    @property
-    def cursor_position(self) -> tuple[float, float]:
-        """Where the cursor is: x, y."""
-        return self._cursor
-
     def set_sources(self, sources: Sequence[PadSource]) -> None:
         """Show these sources; the last ones lie on top."""
         self._sources = {source.source_id: source for source in sources}

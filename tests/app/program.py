@@ -16,6 +16,8 @@ from pytestqt.qtbot import QtBot
 
 from app.application import Application
 from app.audio.midi_input import OpenPort
+from app.live.messages import Message
+from app.panels.message_area import MessageRow
 from app.settings import AppSettings
 from core.audio.pitch import midi_to_hz
 from core.errors import RenderCancelled
@@ -110,13 +112,23 @@ class Program:
         self.piano_panel, self.piano = it.piano, it.piano.piano
         self.exports = it.exports
 
-    @property
-    def names(self) -> list[str]:
     def _load(self, on_message: Callable[[str], None]) -> FakeEngine:
         self.engine.on_message = on_message
         return self.engine
 
+    @property
+    def names(self) -> list[str]:
         return [source.name for source in self.document.session.sources]
+
+    @property
+    def shown(self) -> list[Message]:
+        """What the message area shows."""
+        rows = self.message_area.findChildren(MessageRow)
+        return [row.message for row in rows if not row.isHidden()]
+
+    def close_messages(self) -> None:
+        for row in self.message_area.findChildren(MessageRow):
+            row.closed.emit(row)
 
     @property
     def sampler(self) -> Sampler:

@@ -179,7 +179,7 @@ def test_a_session_that_cannot_be_restored_is_kept_and_offered_once(
     aside = tmp_path / "recovery" / "unreadable session 1.hgs"
     qtbot.waitUntil(
         lambda: (
-            [message.text for message in program.message_area.messages]
+            [message.text for message in program.shown]
             == [f"The session of last time cannot be read; it is kept as '{aside}'."]
         ),
         timeout=WAIT_MS,
@@ -196,8 +196,8 @@ def test_networks_that_cannot_be_loaded_are_named_and_the_window_stays(
     program = Program(qtbot, tmp_path)
     program.service._load = _refuse  # type: ignore[assignment]
     program.start()
-    qtbot.waitUntil(lambda: bool(program.message_area.messages), timeout=WAIT_MS)
-    assert "no such device" in program.message_area.messages[0].text
+    qtbot.waitUntil(lambda: bool(program.shown), timeout=WAIT_MS)
+    assert "no such device" in program.shown[0].text
     program.drop(write_tone(tmp_path / "a.wav"))
     assert program.names == ["a"]
     program.close()

@@ -37,7 +37,7 @@ class Desk(Program):
 
     @property
     def said(self) -> list[str]:
-        return [message.text for message in self.message_area.messages]
+        return [message.text for message in self.shown]
 
 
 @pytest.fixture

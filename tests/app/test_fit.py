@@ -118,7 +118,7 @@ def test_a_cancelled_fit_leaves_the_source_as_it_was(program: Studio) -> None:
     assert not program.is_fitted()
     assert not program.status.cancel_fit.isVisible()
     assert not program.status.engine.text().startswith("Fitting")
-    assert program.message_area.messages == ()
+    assert program.shown == []
 
 
 def test_held_keys_sound_while_a_source_is_fitted(program: Studio) -> None:
@@ -194,7 +194,7 @@ def test_a_fit_that_fails_is_said_once_and_can_be_tried_again(program: Studio) -
     program.engine.failure = DeviceError("Memory ran out.")
     program.press_fit()
     program.wait_until(lambda: program.says() == "not fitted")
-    assert ["Memory ran out" in m.text for m in program.message_area.messages] == [True]
+    assert ["Memory ran out" in m.text for m in program.shown] == [True]
     program.shelf.row("s2").mute.click()
     program.wait_rendered()
     assert len(program.engine.fits) == 1

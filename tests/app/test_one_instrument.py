@@ -106,7 +106,7 @@ def test_notes_of_one_pitch_are_fine(program: Program) -> None:
     document.edit("Root", edits.set_root(document.session, "s2", 48.0))
     switch(program)
     assert mix_of_now(program).one_instrument
-    assert program.message_area.messages == ()
+    assert program.shown == []
 
 
 def test_nothing_moves_the_cursor_meanwhile(program: Program) -> None:

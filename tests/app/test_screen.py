@@ -58,7 +58,7 @@ class Screen(Program):
         self.qtbot.wait(200)  # the last pictures are painted
 
     def look(self) -> dict[str, QImage]:
-        self.message_area.clear()
+        self.close_messages()
         focused = QApplication.focusWidget()
         if focused is not None:
             focused.clearFocus()
@@ -156,7 +156,7 @@ def test_an_opened_session_looks_as_in_a_new_window(
     assert used.window.windowTitle() == fresh.window.windowTitle()
     used.keys.press(KeyOrigin.MOUSE, 50, 100)  # no source waits for its root
     assert not used.document.is_dirty
-    kinds = {message.kind for message in used.message_area.messages}
+    kinds = {message.kind for message in used.shown}
     assert kinds <= {Kind.INFO}
 
 
@@ -205,9 +205,9 @@ def test_a_source_that_is_gone_waits_for_no_root(used: Screen, tmp_path: Path) -
     used.fill(tmp_path, low=48)
     used.shelf.root_learn_requested.emit("s1")
     used.document.undo()
-    used.message_area.clear()
+    used.close_messages()
     used.keys.press(KeyOrigin.MOUSE, 50, 100)
-    assert used.message_area.messages == ()
+    assert used.shown == []
     used.document.redo()
     used.keys.press(KeyOrigin.MOUSE, 52, 100)
     assert used.document.session.source("s1").root is None

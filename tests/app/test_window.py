@@ -50,7 +50,7 @@ def test_a_folder_gives_its_sounds_in_order(program: Program, tmp_path: Path) ->
     (folder / ".hidden.wav").write_bytes(b"")
     program.drop(tmp_path / "kit")
     assert program.names == ["a", "b"]
-    assert program.message_area.messages == ()
+    assert program.shown == []
 
 
 def test_own_sounds_take_the_place_of_the_examples(program: Program, tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_what_is_shown_follows_the_document(loaded: Program) -> None:
     assert loaded.sound_panel.sliders["refinement"].value == 40
     assert loaded.sound_panel.sliders["velocity"].value == 60
     assert loaded.output.gain.value == -9
-    assert loaded.pad.cursor_position == (0.1, 0.2)
+    assert loaded.pad._cursor == (0.1, 0.2)
 
 
 def test_the_source_can_be_compared_with_the_result(loaded: Program) -> None:
@@ -230,10 +230,10 @@ def test_an_instrument_that_nobody_dragged_makes_room(loaded: Program, tmp_path:
     for x in (0.2, 0.8):
         document.edit("Move", replace(document.session, x=x))
         loaded.wait_rendered()
-        loaded.message_area.clear()
+        loaded.close_messages()
         loaded.output.instrument_handle.click()
         loaded.qtbot.waitUntil(
-            lambda: any("is ready" in m.text for m in loaded.message_area.messages),
+            lambda: any("is ready" in m.text for m in loaded.shown),
             timeout=WAIT_MS,
         )
     assert len(list((tmp_path / "dragged").iterdir())) == 1

@@ -214,7 +214,7 @@ def _export(program: Application, folder: Path, wait: Wait) -> Pause:
     assert dialog is not None
     dialog.folder.setText(str(folder / "out"))
     dialog.run()
-    pause = wait(lambda: not dialog.is_running)
+    pause = wait(lambda: dialog._job is None)
     dialog.close()
     return pause
 

@@ -34,7 +34,7 @@ def program(qtbot: QtBot, tmp_path: Path) -> Iterator[Program]:
 
 
 def errors(program: Program) -> list[str]:
-    return [m.text for m in program.message_area.messages if m.kind is Kind.ERROR]
+    return [m.text for m in program.shown if m.kind is Kind.ERROR]
 
 
 def key_place(program: Program, note: int) -> QPoint:
@@ -238,7 +238,7 @@ def test_a_killed_program_offers_its_session_back(qtbot: QtBot, tmp_path: Path) 
         worker.wait()
     program = Program(qtbot, tmp_path)
     program.start()
-    (message,) = program.message_area.messages
+    (message,) = program.shown
     assert [answer.text for answer in message.answers] == ["Restore it", "Discard it"]
     message.answers[0].act()
     qtbot.waitUntil(lambda: program.names == ["mine"], timeout=WAIT_MS)

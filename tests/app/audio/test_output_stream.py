@@ -176,30 +176,6 @@ def test_the_unexpected_is_logged_once_and_ends_with_another_choice(
     bench.output.close()
 
 
-def test_a_rescan_lists_new_devices_and_plays_on() -> None:
-    system = FakeAudioSystem(SPEAKERS)
-    bench = Bench(system)
-    bench.play()
-    assert bench.next_state().kind is StreamKind.RUNNING
-    system.devices = (SPEAKERS, PHONES)
-    bench.output.rescan()
-    assert bench.next_state().kind is StreamKind.STARTING
-    assert bench.next_state().kind is StreamKind.RUNNING
-    assert bench.output.devices == (SPEAKERS, PHONES)
-    bench.output.close()
-
-
-def test_stopping_frees_the_device() -> None:
-    system = FakeAudioSystem(SPEAKERS)
-    bench = Bench(system)
-    bench.play()
-    assert bench.next_state().kind is StreamKind.RUNNING
-    bench.output.stop()
-    assert bench.next_state().kind is StreamKind.CLOSED
-    assert system.streams[0].is_closed
-    bench.output.close()
-
-
 @pytest.mark.parametrize(
     ("wanted", "found"),
     [

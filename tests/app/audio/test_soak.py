@@ -90,7 +90,6 @@ def test_wild_playing_neither_breaks_nor_grows(pulse: PulseServer, length_s: flo
         (5.0, move_pad),
         (1.0, lambda: player.load(chance.choice(instruments))),
         (1.0, lambda: player.set_envelope(Envelope(release_s=chance.uniform(0.001, 1.0)))),
-        (1.0, lambda: player.set_one_shot(chance.random() < 0.1)),
         (0.3, player.panic),
     ]
     weights, calls = zip(*actions, strict=True)

@@ -102,7 +102,7 @@ def test_a_dirty_document_is_kept_and_a_saved_one_dropped(
     end = autosave.follow(document)
     document.edit("Import", BELL, clips=CLIPS)
     wait_for(lambda: sessions_in(tmp_path))
-    document.save(tmp_path / "mine")
+    document.mark_saved(tmp_path / "mine", document.session)
     wait_for(lambda: not sessions_in(tmp_path))
     document.edit("Move", move_cursor(document.session, 0.25, 0.5))
     wait_for(lambda: sessions_in(tmp_path))

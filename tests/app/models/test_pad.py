@@ -8,11 +8,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from app.models.pad import (
-    SNAP_RADIUS,
     audible,
     field_weights,
     session_weights,
-    snap,
     source_weights,
 )
 from app.models.session import Session, Source
@@ -80,13 +78,3 @@ def test_the_field_agrees_with_the_cursor(sources: tuple[Source, ...]) -> None:
         for column, x in enumerate((0.0, 0.25, 0.5, 0.75, 1.0)):
             weights = source_weights(sources, x, y)
             assert grid[row, column] == pytest.approx([weights[each.id] for each in sounding])
-
-
-def test_the_cursor_snaps_to_the_nearest_source_that_sounds() -> None:
-    sources = [source(1, 0.5, 0.5), source(2, 0.52, 0.5)]
-    assert snap(sources, 0.515, 0.5) == (0.52, 0.5)
-    assert snap(sources, 0.5 - SNAP_RADIUS * 0.99, 0.5) == (0.5, 0.5)
-    assert snap(sources, 0.5 - SNAP_RADIUS * 1.01, 0.5) == (0.5 - SNAP_RADIUS * 1.01, 0.5)
-    muted = [replace(sources[0], muted=True), sources[1]]
-    assert snap(muted, 0.5, 0.5) == (0.52, 0.5)
-    assert snap([], 0.1, 0.2) == (0.1, 0.2)

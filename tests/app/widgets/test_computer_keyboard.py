@@ -117,14 +117,6 @@ def test_losing_the_window_lets_go(keyboard: ComputerKeyboard, window: QWidget) 
     assert len(listener.events) == 4
 
 
-def test_while_disabled_nothing_plays(keyboard: ComputerKeyboard, window: QWidget) -> None:
-    listener = _Listener(keyboard)
-    QTest.keyPress(window, Qt.Key.Key_A)
-    keyboard.set_enabled(False)
-    QTest.keyClick(window, Qt.Key.Key_D)
-    assert listener.events == [("on", 60), ("off", 60)]
-
-
 @pytest.mark.parametrize(("platform", "code"), [("xcb", 38), ("wayland", 38), ("windows", 30)])
 def test_the_place_of_a_key_counts_not_its_letter(
     qapp: QApplication, window: QWidget, monkeypatch: pytest.MonkeyPatch, platform: str, code: int
