@@ -141,15 +141,17 @@ def test_a_fit_that_is_wanted_no_more_is_cancelled(
 ) -> None:
     source_id = shelf.add("a", 57.0)
 
-    cancelled: list[bool] = []
+    begun, cancelled = threading.Event(), []
 
     def hold(cancel: threading.Event | None) -> None:
         assert cancel is not None
-        cancelled.append(cancel.wait(1.0))
+        begun.set()
+        cancelled.append(cancel.wait(WAIT_MS / 2000))
 
     engine.before_step = hold
     document.edit("Fit", edits.set_fit(document.session, source_id, 3))
     source = document.session.source(source_id)
+    assert begun.wait(WAIT_MS / 1000)
     document.undo()
     qtbot.waitUntil(lambda: library.fitting is None, timeout=WAIT_MS)
     assert cancelled == [True]
