@@ -199,7 +199,7 @@ def keys_page(rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
             yield row.shortcut, row.plain
         elif row.shortcut.endswith("1"):
             keys = f"{row.shortcut} … {row.shortcut[:-1]}{SNAPSHOT_SLOTS}"
-            yield keys, f"{row.plain} … {SNAPSHOT_SLOTS}"
+            yield keys, f"Snapshots: {row.plain.lower()} … {SNAPSHOT_SLOTS}"
 
 
 class Actions:

@@ -163,4 +163,7 @@ def test_the_page_of_keys_is_made_of_the_table() -> None:
             for n in (1, 2)
         ),
     )
-    assert list(keys_page(rows)) == [("Ctrl+O", "Open"), ("Ctrl+1 … Ctrl+8", "Recall 1 … 8")]
+    assert list(keys_page(rows)) == [
+        ("Ctrl+O", "Open"),
+        ("Ctrl+1 … Ctrl+8", "Snapshots: recall 1 … 8"),
+    ]
