@@ -18,25 +18,19 @@ from core.errors import CheckpointError, ParameterError
 from training import __main__ as command_line
 from training import pipeline, root_note
 from training.config import RunConfig, load_config
-from training.corpus.soundfonts import FontPlayer
 from training.corpus.splits import Split, pseudo_program
 from training.data.dataset import CorpusSplit
 from training.root_note import (
     WEIGHTS_FILE,
     Example,
     RootNoteConfig,
-    Samples,
-    draw_tone,
-    draw_unpitched,
     fit_weights,
     gather_examples,
     make_example,
-    play_drums,
     write_weights,
 )
 
 CONFIGS = Path(__file__).resolve().parents[2] / "resources" / "configs"
-FONT = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
 RATE = 44100
 TOY = RootNoteConfig(
     notes=48,
@@ -172,7 +166,7 @@ def _puzzle(program: int, candidates_hz: Sequence[float], root: int | None) -> E
     )
 
 
-def test_programs_are_judged_by_a_fit_without_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_programs_are_measured_by_a_fit_without_them(monkeypatch: pytest.MonkeyPatch) -> None:
     fitted: list[list[int | None]] = []
 
     def fit(examples: Sequence[Example], config: RootNoteConfig) -> Perceptron:
@@ -229,35 +223,6 @@ def test_an_example_marks_the_candidates_at_its_label() -> None:
     roots = example.evidence.candidates_hz[example.is_root]
     assert roots == pytest.approx([440.0], rel=2.0 ** (0.5 / 12) - 1)
     assert make_example(np.zeros(RATE), 69.0, is_pitched=True) is None
-
-
-def test_tones_and_noises_are_full_scale_and_finite() -> None:
-    rng = np.random.default_rng(3)
-    sounds = [draw_tone(rng)[0] for _ in range(10)]
-    sounds += [sound for _, sound in draw_unpitched(TOY, 2, 8, 4)]
-    for sound in sounds:
-        assert sound.dtype == np.float32
-        assert np.abs(sound).max() == pytest.approx(1.0)
-
-
-@pytest.mark.skipif(
-    not FONT.is_file(), reason=f"{FONT} is missing: install the Debian package fluid-soundfont-gm"
-)
-def test_only_drum_kits_of_the_asked_split_are_played(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("fluidsynth", exc_type=ImportError)
-    played: list[tuple[int, int]] = []
-    play = FontPlayer.play
-
-    def spy(self: FontPlayer, bank: int, program: int, key: int, velocity: int) -> Samples:
-        played.append((bank, program))
-        return play(self, bank, program, key, velocity)
-
-    monkeypatch.setattr(FontPlayer, "play", spy)
-    monkeypatch.setattr(root_note, "DRUM_KEYS", (38,))
-    sounds = [sound for _, sound in play_drums([FONT], Split.VALIDATION)]
-    assert played == [(128, 3), (128, 13), (128, 33)]  # 7 and 17 are test kits
-    assert len(sounds) == 3
-    assert not any(estimate_root(sound, RATE).is_pitched for sound in sounds)
 
 
 def test_splits_in_the_wrong_place_are_refused(tiny_corpus: Path, tmp_path: Path) -> None:
