@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
+import math
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from training.data.dataset import CorpusSplit
 from training.errors import TrainingError
 from training.pitch_classifier import CLASSIFIER_FILE, load_classifier
 from training.run_dir import RunDir
+from training.stage import plain_module
 from training.stages import STAGE_NAMES
 from training.trainer import LoopConfig, Trainer
 
@@ -173,6 +175,42 @@ def test_a_gradient_that_is_not_finite_leaves_every_network_as_it_was(
         for name, network in built.networks.items():
             for key, value in network.state_dict().items():
                 assert torch.equal(value, before[name][key]), (poisoned, name, key)
+
+
+@pytest.mark.parametrize(
+    ("stage", "network", "earlier"),
+    [
+        ("generator", "features", "features"),
+        ("hypernetwork", "features", "generator"),
+        ("hypernetwork", "generator", "generator"),
+        ("adversarial", "features", "generator"),
+        ("adversarial", "generator", "generator"),
+        ("adversarial", "hypernetwork", "hypernetwork"),
+        ("adversarial", "discriminator", "generator"),
+    ],
+)
+def test_a_stage_begins_with_what_the_stages_before_left(
+    finished_run: Path, tiny_corpus: Path, stage: str, network: str, earlier: str
+) -> None:
+    config = _config(tiny_corpus)
+    built = pipeline.build_stage(stage, pipeline.make_fabric(config), config, finished_run)
+    ours = built.networks[network] if network in built.networks else getattr(built, network)
+    left = load_checkpoint(finished_run / earlier / "weights.safetensors").network(network)
+    for name, value in plain_module(ours).state_dict().items():
+        assert torch.equal(value, left[name]), name
+
+
+@pytest.mark.parametrize("stage", pipeline.STAGES)
+def test_a_stage_clips_what_its_recipe_says(
+    finished_run: Path, tiny_corpus: Path, stage: str
+) -> None:
+    config = _config(tiny_corpus)
+    built = pipeline.build_stage(stage, pipeline.make_fabric(config), config, finished_run)
+    limit = getattr(config, stage).gradient_clip
+    others = {"classifiers": math.inf}
+    if stage != "vocoder":
+        others["discriminator"] = 10.0
+    assert built.gradient_clips == {name: others.get(name, limit) for name in built.optimizers}
 
 
 def test_the_bundle_of_a_run_opens_and_holds_what_was_trained(
