@@ -172,6 +172,14 @@ class Program:
         self.window.close()
         self.application.close()
         self.application.deleteLater()
+        # PySide keeps what its connections call for as long as the process: let the sounds go.
+        self.service._cache.clear()
+        self.preview._ready.clear()
+        self.engine.requests.clear()
+        for stream in self.audio.streams:
+            if isinstance(stream.source, Sampler):
+                stream.source._frames.clear()
+                stream.source._memory = np.zeros(0)
 
 
 def write_tone(path: Path, note: float = 60.0, length_s: float = 1.0) -> Path:
