@@ -34,7 +34,11 @@ _FLOOR_BLOCKS = 3  # fewer say nothing about the noise
 _FLOOR_MARGIN_DB = 6.0  # a note rises this far above that noise
 _FLOOR_SHARE = 0.5  # of the time before the loud part: steady noise, not the note's own slow rise
 _GAP_FRAMES = 20  # quiet frames in a row that separate a note from what came before
-_CANCELLED_DB = -20.0  # a channel mean this far below its channels has cancelled out
+_CANCELLED_FACTOR = 5.0  # a band this much weaker than of independent channels has cancelled out
+_CANCELLED_SHARE = 0.03  # of the energy: less may be missing in a mean of channels
+_BAND_FRAME = 8192  # samples whose spectrum is looked at by band
+_LEAST_FRAME = 64
+_BANDS_PER_OCTAVE = 3
 _DC_BLOCK_S = 0.2
 _DC_IGNORED = 0.003  # of the peak: below this an offset estimate is only the sound's own asymmetry
 _DC_BLOCKS = 3
@@ -77,12 +81,25 @@ def resample(samples: Samples, from_rate: int, to_rate: int) -> Samples:
 
 
 def to_mono(samples: Samples) -> Samples:
-    """Mean of the channels, [C, T] to [T]; the loudest channel where they cancel each other."""
+    """One channel that holds what the channels hold, [C, T] to [T].
+
+    The mean of the channels; where they cancel each other in bands of some weight, as a fundamental
+    in opposite phase or the odd partials of a channel that comes late, the channel that misses least.
+    """
     mean: Samples = samples.mean(axis=0, dtype=np.float32)
-    energies = np.array([_energy(channel) for channel in samples])
-    if _energy(mean) < 10.0 ** (_CANCELLED_DB / 10.0) * float(energies.mean()):
-        mean = samples[int(np.argmax(energies))]
-    return mean
+    if len(samples) == 1 or samples.shape[1] < _LEAST_FRAME:
+        return mean
+    powers = _band_powers(np.concatenate([mean[None], samples]))
+    expected = powers[1:].mean(axis=0)
+    # Of independent channels a mean has 1/C of the power, and so has a sound that is in one alone.
+    is_missing = powers < expected / (_CANCELLED_FACTOR * len(samples))
+    missed = (is_missing * expected).sum(axis=1) / max(float(expected.sum()), 1e-30)
+    if missed[0] < _CANCELLED_SHARE:
+        return mean
+    levels_db = 10.0 * np.log10(powers[1:].sum(axis=1) + 1e-30)
+    loudest_first = 1 + np.argsort(-np.round(levels_db, 1), kind="stable")
+    best = min((0, *loudest_first), key=lambda index: round(float(missed[index]), 3))
+    return mean if best == 0 else samples[best - 1]
 
 
 def remove_dc(samples: Samples, sample_rate: int) -> Samples:
@@ -220,9 +237,20 @@ def isolate_note(
     )
 
 
-def _energy(samples: Samples) -> float:
-    """Mean square."""
-    return float(np.mean(np.square(samples, dtype=np.float64)))
+def _band_powers(samples: Samples) -> NDArray[np.float64]:
+    """Power of each channel in thirds of octaves up to the Nyquist frequency, [C, T] to [C, B]."""
+    length = min(_BAND_FRAME, samples.shape[1])
+    window = np.hanning(length + 2)[1:-1].astype(np.float32)
+    spectrum = np.zeros((len(samples), length // 2 + 1))
+    for start in range(0, samples.shape[1] - length + 1, length // 2):
+        part = samples[:, start : start + length]
+        frame = (part - part.mean(axis=1, keepdims=True)) * window
+        spectrum += np.abs(np.fft.rfft(frame)) ** 2
+    octaves = np.log2(np.arange(1, spectrum.shape[1]))
+    bands = np.concatenate([[0], (octaves * _BANDS_PER_OCTAVE).astype(int)])
+    firsts = np.flatnonzero(np.diff(bands, prepend=-1))
+    powers: NDArray[np.float64] = np.add.reduceat(spectrum, firsts, axis=1)
+    return powers
 
 
 def _levels(samples: Samples, hop: int) -> NDArray[np.float64]:

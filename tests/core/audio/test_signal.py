@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.audio.files import AudioClip
+from core.audio.pitch import midi_to_hz
 from core.audio.signal import (
     MIN_NOTE_S,
     PRE_ROLL_S,
@@ -72,6 +73,56 @@ def test_mono_is_the_mean() -> None:
 def test_cancelling_channels_leave_the_loudest() -> None:
     stereo = np.stack([0.99 * NOTE, -NOTE])
     np.testing.assert_array_equal(to_mono(stereo), -NOTE)
+
+
+def _partial_db(samples: np.ndarray, frequency_hz: float) -> float:
+    """Level of one partial."""
+    window = np.hanning(len(samples))
+    turns = np.exp(-2j * np.pi * frequency_hz * np.arange(len(samples)) / RATE)
+    return float(20.0 * np.log10(np.abs(np.sum(samples * window * turns)) / window.sum()))
+
+
+@pytest.mark.parametrize("midi_pitch", [45, 57, 69, 76])
+@pytest.mark.parametrize("delay_periods", [0.5, 1.5])
+def test_a_channel_that_comes_late_cancels_no_partial(
+    midi_pitch: int, delay_periods: float
+) -> None:
+    frequency_hz = midi_to_hz(midi_pitch)
+    note = harmonic_tone(frequency_hz, 0.5)
+    late = np.roll(note, round(delay_periods * RATE / frequency_hz))
+    mono = to_mono(0.8 * np.stack([note, late]))
+    for number in range(1, 6):
+        expected_db = _partial_db(0.8 * note, number * frequency_hz)
+        assert _partial_db(mono, number * frequency_hz) == pytest.approx(expected_db, abs=1.0)
+
+
+@pytest.mark.parametrize("midi_pitch", [40, 57, 64])
+@pytest.mark.parametrize("opposite", [1, 2, 3])
+def test_a_partial_in_opposite_phase_is_kept(midi_pitch: int, opposite: int) -> None:
+    frequency_hz = midi_to_hz(midi_pitch)
+    alone = [1.0 / n if n == opposite else 0.0 for n in range(1, 10)]
+    others = [0.0 if n == opposite else 1.0 / n for n in range(1, 10)]
+    one, rest = (harmonic_tone(frequency_hz, 0.5, partials=part) for part in (alone, others))
+    stereo = 0.4 * np.stack([rest + 0.4 * one, rest - 0.4 * one])
+    mono = to_mono(stereo)
+    expected_db = _partial_db(stereo[0], opposite * frequency_hz)
+    assert _partial_db(mono, opposite * frequency_hz) == pytest.approx(expected_db, abs=1.0)
+    assert np.array_equal(mono, stereo[0])
+
+
+@pytest.mark.parametrize("gain", [0.6, 0.9, 1.0])
+def test_an_inverted_channel_cancels_nothing(gain: float) -> None:
+    np.testing.assert_array_equal(to_mono(np.stack([NOTE, -gain * NOTE])), NOTE)
+
+
+@pytest.mark.parametrize("length_s", [0.02, 0.3, 2.0])
+@pytest.mark.parametrize("seed", range(4))
+def test_wide_sounds_stay_the_mean(length_s: float, seed: int) -> None:
+    hiss = np.stack([noise_burst(length_s, decay_s=0.1, seed=2 * seed + c) for c in (0, 1)])
+    octaves = np.stack([harmonic_tone(130.8, length_s), harmonic_tone(261.6, length_s)])
+    beating = np.stack([harmonic_tone(220.0, length_s), harmonic_tone(220.7, length_s)])
+    for stereo in (hiss, octaves, hiss[:, ::-1] + octaves, beating[:, : RATE // 4]):
+        np.testing.assert_allclose(to_mono(stereo), stereo.mean(axis=0), atol=1e-7)
 
 
 def test_one_channel_of_eight_is_kept() -> None:
