@@ -160,8 +160,7 @@ class _Walk:
 
     def _next(self, chunk: Chunk) -> int:
         after = chunk.at + chunk.size
-        is_unpadded = self._is_known(after) and not self._is_known(after + 1)
-        return after if chunk.size % 2 == 0 or is_unpadded else after + 1
+        return after if chunk.size % 2 == 0 or self._is_known(after) else after + 1
 
     def _is_known(self, at: int) -> bool:
         header = self._header(at)

@@ -7,7 +7,7 @@ import pytest
 
 from core.audio.file_facts import FileFacts, RootClaim, RootOrigin
 from core.audio.files import AudioClip
-from core.audio.pitch import midi_to_hz
+from core.audio.pitch import RootEstimate, midi_to_hz
 from core.audio.root import Root, find_root
 from core.audio.signal import Samples, isolate_note
 from tests.helpers.signals import harmonic_tone, noise_burst, sine
@@ -81,7 +81,7 @@ def test_an_organ_with_a_16_foot_stop_is_named_by_its_key(named: int) -> None:
 
 @pytest.mark.parametrize("heard", [40.0, 52.0, 60.0])
 def test_an_octave_that_does_not_sound_is_not_believed(heard: float) -> None:
-    hollow = harmonic_tone(midi_to_hz(heard), 0.6, partials=(1, 0, 0.4, 0, 0.2, 0, 0.1))
+    hollow = harmonic_tone(midi_to_hz(heard), 0.6, partials=(1, 0.06, 0.4, 0.03, 0.2, 0, 0.1))
     for named in (heard + 12, heard - 12):  # the latter by who calls middle C "C3"
         root = root_of(hollow, told(named, RootOrigin.NAME))
         assert root.midi_pitch == pytest.approx(heard, abs=0.05)
@@ -94,6 +94,32 @@ def test_a_note_out_of_tune_keeps_its_cents(cents: int) -> None:
         root = root_of(tone, told(52, origin))
         assert root.origin is RootOrigin.HEARD
         assert root.midi_pitch == pytest.approx(52 + cents / 100, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("confidence", "claim", "root"),
+    [
+        (0.95, told(36), 57.2),
+        (0.85, told(36), 36.0),
+        (0.8, told(60), 57.2),  # what editors write unasked is less than what sounds
+        (0.7, told(60), 60.0),
+        (0.8, told(60, RootOrigin.NAME), 60.0),
+        (0.7, told(45), 45.2),  # the file's octave, the ear's cents
+        (0.4, told(45), 45.0),
+        (0.7, told(57), 57.2),
+        (0.4, told(57), 57.0),
+    ],
+)
+def test_the_less_sure_the_ear_the_more_the_file_counts(
+    monkeypatch: pytest.MonkeyPatch, confidence: float, claim: FileFacts, root: float
+) -> None:
+    heard = RootEstimate(midi_pitch=57.2, confidence=confidence)
+    monkeypatch.setattr("core.audio.root.estimate_root", lambda samples, rate: heard)
+    found = root_of(harmonic_tone(midi_to_hz(57.2), 0.3), claim)
+    assert found.midi_pitch == pytest.approx(root)
+    assert found.confidence == confidence
+    is_heard = root == 57.2
+    assert (found.origin is RootOrigin.HEARD) == is_heard
 
 
 def test_the_user_knows_best() -> None:
