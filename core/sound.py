@@ -62,6 +62,8 @@ class Timbre:
     """Where the root is known from."""
     samples: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
     """The note itself from its onset, peak-normalised, [T]; empty where there is none to play."""
+    cycle_frames: float | None = None
+    """Frames of one period where the recording is a single cycle that was made to sound on."""
     fitted: tuple[NDArray[np.float32], ...] = ()
     """Weight offsets beyond the hypernetwork's, [O, I] for each modulated layer of the generator;
     empty where none were fitted (core/inference/fitting.py)."""

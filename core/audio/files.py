@@ -6,7 +6,7 @@ Shape legend: C channels, T samples.
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,6 +15,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from core.audio.chunks import mended_wav
+from core.audio.cycle import cycle_frames
 from core.audio.file_facts import MIDDLE_C_OCTAVE, FileFacts, read_file_facts
 from core.errors import AudioFileError, ExportError, ParameterError
 
@@ -95,6 +96,7 @@ def read_audio(
     except soundfile.SoundFileError as error:
         raise AudioFileError(f"'{path}' is damaged or no sound file; {_FORMATS_HINT}.") from error
     _check_samples(path, samples, max_length_s)
+    facts = replace(facts, cycle_frames=cycle_frames(samples, facts))
     return AudioClip(samples=samples, sample_rate=rate, name=path.stem, facts=facts)
 
 

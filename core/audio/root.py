@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core.audio.file_facts import FileFacts, RootClaim, RootOrigin
-from core.audio.pitch import RootEstimate, estimate_root, partial_level_db
+from core.audio.pitch import RootEstimate, estimate_root, hz_to_midi, partial_level_db
 from core.audio.signal import IsolatedNote
 
 CLEAR = 0.9
@@ -35,7 +35,7 @@ class Root:
     """Fractional MIDI note."""
     confidence: float
     """How clearly a pitch is heard, 0 (noise) to 1, whatever the root was taken from; 1 where the
-    user gave it."""
+    user gave it or a cycle's length tells it."""
     origin: RootOrigin
 
 
@@ -49,6 +49,9 @@ def find_root(note: IsolatedNote, facts: FileFacts, given: float | None = None) 
     """
     if given is not None:
         return Root(midi_pitch=float(given), confidence=1.0, origin=RootOrigin.GIVEN)
+    if note.cycle_frames is not None:
+        pitch = hz_to_midi(note.sample_rate / note.cycle_frames)
+        return Root(midi_pitch=pitch, confidence=1.0, origin=RootOrigin.CYCLE)
     heard = estimate_root(note.samples, note.sample_rate)
     if facts.root is not None:
         return _weighed(note, heard, facts.root)

@@ -5,12 +5,15 @@ Shape legend: T samples.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import python_stretch
 import soxr
 from numpy.typing import NDArray
 
 from core.audio.attack import attack_power, restore_attack
+from core.audio.signal import PRE_ROLL_S
 from core.errors import ParameterError
 
 MAX_SHIFT = 48.0
@@ -19,6 +22,8 @@ MIN_SHIFT = 0.01
 """Shifts below this many semitones (one cent) leave the recording as it is."""
 SEED = 0
 """Seed of the phases that the stretcher draws by chance when it makes a sound much longer."""
+_MEETS_FRAMES = 1e-3  # frames by which whole periods may miss a whole number of frames
+_MARGIN = 64  # frames that a resampler needs to settle
 RESAMPLED_ONLY = 0.5
 """Up to this many semitones resampling alone is cleaner, for 3 % of length at most."""
 
@@ -78,3 +83,31 @@ def _stretch(samples: NDArray[np.float32], sample_rate: int, factor: float) -> N
     stretcher.setTimeFactor(1.0 / factor)
     stretched: NDArray[np.float32] = np.asarray(stretcher.process(samples[None]), np.float32)[0]
     return stretched
+
+
+def shift_cycle(
+    samples: NDArray[np.float32], sample_rate: int, semitones: float, cycle_frames: float
+) -> NDArray[np.float32]:
+    """Shift a wave that repeats itself: read faster or slower, for as long as before.
+
+    Args:
+        samples: A single cycle that was made to sound on (:func:`core.audio.signal.isolate_note`),
+            after its pre-roll, [T].
+        sample_rate: Hz.
+        semitones: -48 to 48.
+        cycle_frames: Frames of one period, not always a whole number.
+
+    Returns:
+        [T].
+    """
+    lead = round(PRE_ROLL_S * sample_rate)
+    sound = samples[lead + _MARGIN :]  # the resampler that made it had to settle
+    counts = np.arange(1, max(1, int(len(sound) / cycle_frames)) + 1)
+    strays = np.abs(counts * cycle_frames - np.round(counts * cycle_frames))
+    # Of those that meet the grid of frames best the most: joints are then rarest.
+    count = counts[np.flatnonzero(strays <= strays.min() + _MEETS_FRAMES)[-1]]
+    rate = 2.0 ** (semitones / 12.0)
+    wanted = len(samples) - lead
+    endless = np.resize(sound[: round(count * cycle_frames)], math.ceil(wanted * rate) + _MARGIN)
+    shifted = soxr.resample(endless, sample_rate * rate, sample_rate)[:wanted]
+    return np.pad(shifted, (lead, wanted - len(shifted))).astype(np.float32)

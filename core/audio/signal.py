@@ -12,6 +12,7 @@ import soxr
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
+from core.audio.cycle import oscillation, periods
 from core.audio.files import SILENCE_PEAK_DB, AudioClip
 from core.errors import AudioFileError, ParameterError
 
@@ -59,6 +60,8 @@ class IsolatedNote:
     """Where the note starts in the file, seconds."""
     length_s: float
     """Length of the audible note in the file from its onset, seconds; may exceed the window."""
+    cycle_frames: float | None = None
+    """Frames of one period of a single cycle that was made to sound on; None of any other sound."""
 
 
 def resample(samples: Samples, from_rate: int, to_rate: int) -> Samples:
@@ -198,7 +201,8 @@ def isolate_note(
 ) -> IsolatedNote:
     """Cut the first note out of a clip: mono, no DC, trimmed, resampled, peak 1.
 
-    Leading silence, level, rate and channel layout of the file do not change the result.
+    Leading silence, level, rate and channel layout of the file do not change the result. A single
+    cycle sounds on for the whole window.
 
     Args:
         clip: Any rate and channel count.
@@ -208,6 +212,9 @@ def isolate_note(
     Raises:
         AudioFileError: The clip holds less than :data:`MIN_NOTE_S` of sound.
     """
+    cycle = clip.facts.cycle_frames
+    if cycle is not None:
+        return _oscillator(clip, clip.samples[:, :cycle], sample_rate, window_s)
     mono = remove_dc(to_mono(clip.samples), clip.sample_rate)
     if float(np.max(np.abs(mono), initial=0.0)) < 10.0 ** (SILENCE_PEAK_DB / 20.0):
         raise AudioFileError(
@@ -234,6 +241,27 @@ def isolate_note(
         gain=gain,
         onset_s=onset / clip.sample_rate,
         length_s=length_s,
+    )
+
+
+def _oscillator(clip: AudioClip, cycle: Samples, sample_rate: int, window_s: float) -> IsolatedNote:
+    """The note of a single cycle [C, T]."""
+    wave = to_mono(cycle)
+    pre_roll = round(PRE_ROLL_S * clip.sample_rate)
+    sound = oscillation(wave, round((window_s + 0.05) * clip.sample_rate))
+    if float(np.max(np.abs(sound))) < 10.0 ** (SILENCE_PEAK_DB / 20.0):
+        raise AudioFileError(
+            f"'{clip.name}' holds no wave, only a constant; choose another recording."
+        )
+    note = resample(np.pad(sound, (pre_roll, 0)), clip.sample_rate, sample_rate)
+    normalised, gain = peak_normalise(note[: round(window_s * sample_rate)])
+    return IsolatedNote(
+        samples=normalised,
+        sample_rate=sample_rate,
+        gain=gain,
+        onset_s=0.0,
+        length_s=window_s,
+        cycle_frames=len(wave) / periods(wave) * sample_rate / clip.sample_rate,
     )
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from core.audio.shift import MAX_SHIFT, shift_pitch
+from core.audio.shift import MAX_SHIFT, shift_cycle, shift_pitch
 from core.audio.signal import at_full_level
 from core.mel import MelConfig, band_edges_hz
 from core.sound import SOURCE_VELOCITY, Sound, Timbre
@@ -90,4 +90,9 @@ def is_shiftable(timbre: Timbre, note: int) -> bool:
 
 def recording_at(timbre: Timbre, note: int, sample_rate: int) -> NDArray[np.float32]:
     """A source's recording at another note, peak-normalised, [T]."""
-    return at_full_level(shift_pitch(timbre.samples, sample_rate, note - timbre.root_pitch))
+    semitones = note - timbre.root_pitch
+    if timbre.cycle_frames is not None:
+        return at_full_level(
+            shift_cycle(timbre.samples, sample_rate, semitones, timbre.cycle_frames)
+        )
+    return at_full_level(shift_pitch(timbre.samples, sample_rate, semitones))

@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 from core.audio.file_facts import FileFacts, RootClaim, RootOrigin
 from core.audio.files import AudioClip
 from core.audio.loudness import HEADROOM_DB, momentary_loudness_db
+from core.audio.pitch import hz_to_midi
+from core.audio.shift import shift_cycle
 from core.device import resolve_device
 from core.errors import DeviceError, ParameterError, RenderCancelled
 from core.inference.engine import NOTES_PER_BATCH, SynthesisEngine
 from core.inference.folded_generator import FoldedGenerator
 from core.inference.model import Model, load_model
+from core.inference.original import recording_at
 from core.inference.refining import sum_weighted
 from core.inference.rendering import PEAK
 from core.instrument import Instrument
@@ -158,6 +161,24 @@ def test_a_root_that_the_file_names_is_taken_where_none_is_heard(studio: Studio)
     assert not named.is_pitched
     assert studio.pluck.root_origin is RootOrigin.HEARD
     assert studio.engine.analyze(HISS, root=40.0).root_origin is RootOrigin.GIVEN
+
+
+@pytest.mark.parametrize("frames", [256, 600, 2048])
+@pytest.mark.parametrize("given", [None, 60.0])
+def test_a_single_cycle_is_an_oscillator(studio: Studio, frames: int, given: float | None) -> None:
+    saw = np.linspace(-0.9, 0.9, frames, endpoint=False, dtype=np.float32)
+    wave = replace(clip(saw), facts=FileFacts(cycle_frames=frames))
+    timbre = studio.engine.analyze(wave, root=given)
+    assert timbre.cycle_frames == frames
+    assert timbre.is_pitched
+    assert timbre.length_s > 2.9
+    if given is None:
+        assert timbre.root_origin is RootOrigin.CYCLE
+        assert timbre.root_pitch == pytest.approx(hz_to_midi(RATE / frames))
+    note = round(timbre.root_pitch) + 19
+    expected = shift_cycle(timbre.samples, RATE, note - timbre.root_pitch, frames)
+    expected /= np.max(np.abs(expected))
+    np.testing.assert_allclose(recording_at(timbre, note, RATE), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("root", [-0.1, 127.5, float("nan")])
