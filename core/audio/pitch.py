@@ -11,6 +11,9 @@ The root note is found in three steps, all NumPy:
 3. a fine pitch from interpolated spectral peaks of the chosen candidate's partials, the weighted
    median over frames and partials.
 
+No candidate lies below 25 Hz, so a wave that repeats itself more slowly is looked for apart, and
+never called sure.
+
 Deviations: the summation runs on square-rooted magnitudes averaged over the whole note; the second
 step is ours.
 
@@ -50,8 +53,15 @@ _N_FRAMES = 8
 _ATTACK_SAMPLES = 661  # at _RATE, 30 ms: passed over where the note is long enough
 _QUIET_FRAME = 0.03  # frames this far (linear) below the loudest have decayed too much to tell
 _LOWEST_MIDI = 19.5
+_LOWEST_HZ = 440.0 * 2.0 ** ((_LOWEST_MIDI - 69.0) / 12.0)
 _HIGHEST_MIDI = 109.5
 _N_LAGS = 1400  # at _RATE; the longest period is 1,311
+_SLOWEST_HZ = 9.0  # repetitions are looked for down to here
+_AUDIBLE_HZ = 28.0  # a wave without anything above may be a sine below the range
+_BELOW_RANGE_CONFIDENCE = 0.3  # of what repeats itself more slowly than the range
+_INAUDIBLE_SHARE = 1e-3  # of the power: a rest this weak above the range is no note
+_REPEATS = 0.85  # normalised autocorrelation at a period below the range ...
+_REPEATS_BETTER = 0.25  # ... and how far it lies above that at any period within
 _HARMONICS = np.arange(1, 21)
 _GRID_STEPS = 144  # candidates of the summation per octave
 _SAME_OCTAVES = 0.035  # candidates closer than this (42 cents) are one
@@ -193,9 +203,13 @@ def estimate_root(
     best, about = choose_candidate(evidence, weights.choice)
     pitchedness = weights.pitched.score(about[None])[0]
     fine_hz = _fine_pitch(note, float(evidence.candidates_hz[best]))
-    return RootEstimate(
-        midi_pitch=hz_to_midi(fine_hz), confidence=float(1.0 / (1.0 + np.exp(-pitchedness)))
-    )
+    confidence = float(1.0 / (1.0 + np.exp(-pitchedness)))
+    below_hz = None if evidence.is_periodic else _below_range(note)
+    if below_hz is not None:
+        return RootEstimate(
+            midi_pitch=hz_to_midi(below_hz), confidence=min(confidence, _BELOW_RANGE_CONFIDENCE)
+        )
+    return RootEstimate(midi_pitch=hz_to_midi(fine_hz), confidence=confidence)
 
 
 def partial_level_db(samples: NDArray[np.floating], sample_rate: int, midi_pitch: float) -> float:
@@ -226,6 +240,8 @@ class Evidence:
     """[C]."""
     values: Array
     """[C, E]."""
+    is_periodic: bool = False
+    """Whether the note clearly repeats itself within the range."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,14 +367,20 @@ def _summarise(note: Array) -> _Summary:
     spectra /= np.sqrt(np.sum(spectra**2, axis=1, keepdims=True)) + 1e-12
     magnitudes = spectra.mean(axis=0)
 
-    products = np.fft.irfft(np.abs(np.fft.rfft(frames, 2 * _FRAME)) ** 2)[:, :_N_LAGS]
-    sums = np.cumsum(np.pad(frames**2, ((0, 0), (1, 0))), axis=1)
-    lags = np.arange(_N_LAGS)
-    overlap = sums[:, length - lags] + sums[:, -1:] - sums[:, lags]
-    autocorrelation = np.mean(2.0 * products / (overlap + 1e-12), axis=0)
-
+    autocorrelation = np.mean(_normalised_autocorrelation(frames, _N_LAGS), axis=0)
     whitened = np.fft.irfft(magnitudes**0.6)[:_N_LAGS]
     return _Summary(magnitudes, autocorrelation, whitened / whitened[0])
+
+
+def _normalised_autocorrelation(frames: Array, n_lags: int) -> Array:
+    """Normalised square difference as in McLeod & Wyvill of frames [N, length], [N, L]."""
+    length = frames.shape[1]
+    products = np.fft.irfft(np.abs(np.fft.rfft(frames, 2 * _FRAME)) ** 2)[:, :n_lags]
+    sums = np.cumsum(np.pad(frames**2, ((0, 0), (1, 0))), axis=1)
+    lags = np.arange(n_lags)
+    overlap = sums[:, length - lags] + sums[:, -1:] - sums[:, lags]
+    correlations: Array = 2.0 * products / (overlap + 1e-12)
+    return correlations
 
 
 def _at(values: Array, positions: Array) -> Array:
@@ -492,7 +514,49 @@ def gather_evidence(note: Array) -> Evidence:
         np.log(explained + 1e-3),
         np.log(below + 1e-4),
     ]
-    return Evidence(candidates, np.stack(values, axis=1))
+    return Evidence(
+        candidates,
+        np.stack(values, axis=1),
+        _best_peak(plain[: int(_RATE / _LOWEST_HZ)]) >= _REPEATS,
+    )
+
+
+def _below_range(note: Array) -> float | None:
+    """How often an :func:`audible_part` repeats itself, Hz, where only that is below the range."""
+    frequencies_hz = np.arange(len(note) // 2 + 1) * (_RATE / len(note))
+    power = np.abs(np.fft.rfft(note * np.blackman(len(note)))) ** 2
+    is_low = (frequencies_hz > _SLOWEST_HZ) & (frequencies_hz < _AUDIBLE_HZ)
+    if power[frequencies_hz >= _AUDIBLE_HZ].sum() < _INAUDIBLE_SHARE * power[is_low].sum():
+        strongest = int(np.argmax(np.where(is_low, power, 0.0)))
+        offset = _peak_offset(*np.log(power[strongest - 1 : strongest + 2] + 1e-12))
+        strongest_hz = (strongest + offset) * _RATE / len(note)
+        return strongest_hz if strongest_hz < _LOWEST_HZ else None
+    # Rumble repeats itself too: what is below the range by more than a note in it leaks is left out.
+    plain = np.fft.rfft(note)
+    plain[frequencies_hz < _LOWEST_HZ - 2.0 * _RATE / len(note)] = 0.0
+    frames = _frames(np.fft.irfft(plain, len(note)), _FRAME, _N_FRAMES)
+    slowest = min(round(_RATE / _SLOWEST_HZ), frames.shape[1] * 2 // 3)
+    first = int(_RATE / _LOWEST_HZ) + 1
+    if slowest <= first:
+        return None
+    # Frame by frame: a note that slides repeats itself in each of them.
+    correlations = _normalised_autocorrelation(frames, slowest)
+    best = float(np.mean(correlations[:, first:].max(axis=1)))
+    in_range = float(np.mean([_best_peak(each[: first + 1]) for each in correlations]))
+    if best < _REPEATS or in_range > best - _REPEATS_BETTER:
+        return None
+    together = correlations.mean(axis=0)[first:]
+    return float(_RATE / (first + np.argmax(together >= together.max() - 0.02)))
+
+
+def _best_peak(correlation: Array) -> float:
+    """The highest peak after the first crossing of zero, [L]; 0 without any."""
+    crossings = np.flatnonzero(correlation < 0.0)
+    if len(crossings) == 0:
+        return 0.0
+    rest = correlation[crossings[0] :]
+    is_peak = (rest[1:-1] > rest[:-2]) & (rest[1:-1] >= rest[2:])
+    return float(rest[1:-1][is_peak].max(initial=0.0))
 
 
 def _fine_pitch(note: Array, about_hz: float) -> float:

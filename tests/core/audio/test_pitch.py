@@ -300,3 +300,65 @@ def test_a_note_is_judged_quickly() -> None:
 
 def test_a_sine_is_exact() -> None:
     assert cents_off(sine(440.0, 2.0), 69.0) <= 0.5
+
+
+LOW_WAVES = {
+    "sine": lambda frequency_hz, length_s: sine(frequency_hz, length_s),
+    "saw": lambda frequency_hz, length_s: harmonic_tone(
+        frequency_hz, length_s, partials=[1 / n for n in range(1, 200)]
+    ),
+    "dying": lambda frequency_hz, length_s: harmonic_tone(
+        frequency_hz, length_s, partials=[1 / n for n in range(1, 200)], decay_s=0.5
+    ),
+    "formant": lambda frequency_hz, length_s: harmonic_tone(
+        frequency_hz, length_s, partials=[np.exp(-(((n - 9) / 4) ** 2)) for n in range(1, 60)]
+    ),
+    "pulse": lambda frequency_hz, length_s: np.where(
+        frequency_hz * np.arange(round(length_s * RATE)) / RATE % 1 < 0.03, 1.0, -0.03
+    ),
+}
+
+
+@pytest.mark.parametrize("wave", LOW_WAVES)
+@pytest.mark.parametrize("midi_pitch", [12.0, 14.0, 16.0, 17.3, 18.0, 19.0])
+@pytest.mark.parametrize("length_s", [0.7, 1.5])
+def test_nothing_below_the_range_is_sure(wave: str, midi_pitch: float, length_s: float) -> None:
+    sound = LOW_WAVES[wave](midi_to_hz(midi_pitch), length_s)
+    rounded = (np.round(0.9 * 32767 * sound) / 32767).astype(np.float32)  # its noise is no note
+    root = estimate_root(rounded, RATE)
+    assert not root.is_pitched
+    assert root.midi_pitch == pytest.approx(midi_pitch, abs=0.3)
+
+
+@pytest.mark.parametrize("wave", [name for name in LOW_WAVES if name != "dying"])
+@pytest.mark.parametrize("midi_pitch", [20.0, 21.0, 24.0, 28.0, 33.0])
+def test_the_lowest_notes_of_the_range_stay_sure(wave: str, midi_pitch: float) -> None:
+    root = estimate_root(LOW_WAVES[wave](midi_to_hz(midi_pitch), 1.5), RATE)
+    assert root.confidence > 0.9
+    assert root.midi_pitch == pytest.approx(midi_pitch, abs=0.05)
+
+
+@pytest.mark.parametrize("frequency_hz", [6.0, 12.0, 17.0])
+@pytest.mark.parametrize("level", [0.5, 2.0])
+def test_rumble_below_a_note_makes_it_no_less_sure(frequency_hz: float, level: float) -> None:
+    note = harmonic_tone(220.0, 1.0)
+    root = estimate_root(note + level * sine(frequency_hz, 1.0), RATE)
+    assert root.confidence > 0.9
+    assert root.midi_pitch == pytest.approx(57.0, abs=0.05)
+
+
+@pytest.mark.parametrize("drop", [5.0, 12.0])
+def test_a_slide_repeats_itself_in_every_part(drop: float) -> None:
+    time_s = np.arange(round(1.4 * RATE)) / RATE
+    pitch = np.interp(time_s, (0.0, 0.5, 0.6, 1.4), (33.0, 33.0, 33.0 - drop / 2, 33.0 - drop / 2))
+    phase = 2 * np.pi * np.cumsum(440 * 2 ** ((pitch - 69) / 12)) / RATE
+    root = estimate_root(np.tanh(2 * np.sin(phase)).astype(np.float32), RATE)
+    assert root.midi_pitch > 25.0
+
+
+def test_layers_an_octave_apart_are_not_below_the_range() -> None:
+    for one, other in ((48, 36), (60, 48), (72, 60)):
+        both = harmonic_tone(midi_to_hz(one), 0.8) + 0.5 * harmonic_tone(
+            midi_to_hz(other), 0.8, partials=(1, 0.5)
+        )
+        assert estimate_root(both, RATE).confidence > 0.9
