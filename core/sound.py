@@ -62,6 +62,8 @@ class Timbre:
     """Where the root is known from."""
     samples: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
     """The note itself from its onset, peak-normalised, [T]; empty where there is none to play."""
+    is_noise: bool = False
+    """Whether there is nothing to be heard of a pitch: no key adds a tone to it."""
     cycle_frames: float | None = None
     """Frames of one period where the recording is a single cycle that was made to sound on."""
     fitted: tuple[NDArray[np.float32], ...] = ()

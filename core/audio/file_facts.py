@@ -52,6 +52,8 @@ class RootOrigin(StrEnum):
     """Its file is one period of a wave: the length tells."""
     GIVEN = "given"
     """By the user."""
+    FIXED = "fixed"
+    """The sound has no pitch, so one is as good as another."""
 
     @property
     def phrase(self) -> str:
@@ -61,9 +63,7 @@ class RootOrigin(StrEnum):
     @property
     def label(self) -> str:
         """For people, where there is little room."""
-        return {"name": "by its name", "cycle": "one cycle", "given": "set by you"}.get(
-            self, "heard" if self is RootOrigin.HEARD else "by its file"
-        )
+        return _LABELS.get(self, "by its file")
 
 
 _PHRASES = {
@@ -75,6 +75,16 @@ _PHRASES = {
     RootOrigin.NAME: "from the file's name",
     RootOrigin.CYCLE: "from the length of the cycle",
     RootOrigin.GIVEN: "given",
+    RootOrigin.FIXED: "fixed, for no pitch is heard",
+}
+
+
+_LABELS = {
+    RootOrigin.HEARD: "heard",
+    RootOrigin.NAME: "by its name",
+    RootOrigin.CYCLE: "one cycle",
+    RootOrigin.GIVEN: "set by you",
+    RootOrigin.FIXED: "no pitch",
 }
 
 

@@ -31,6 +31,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import median_filter
 
 from core.audio.notes import note_of
 from core.audio.signal import remove_dc, resample
@@ -56,6 +57,14 @@ _LOWEST_MIDI = 19.5
 _LOWEST_HZ = 440.0 * 2.0 ** ((_LOWEST_MIDI - 69.0) / 12.0)
 _HIGHEST_MIDI = 109.5
 _N_LAGS = 1400  # at _RATE; the longest period is 1,311
+_PITCHED = 0.5  # least confidence of a clear pitch
+_TONAL_SHARE = 0.1  # of the power in narrow peaks: noise has less, and so have some wide ensembles
+_PEAK_POWER = 10.0  # a narrow peak stands out of its surroundings by this
+_SURROUNDINGS = 101  # bins
+_HISS_SHARE = 0.03  # of the power in narrow peaks: less is noise, ...
+_SURE_IN_HISS = 0.9  # ... unless the ear is as sure as this, and not ...
+_HISS_HZ = 2500.0  # ... so high up, where closed hi-hats and shakers look like notes
+_HISS_CONFIDENCE = 0.3
 _SLOWEST_HZ = 9.0  # repetitions are looked for down to here
 _AUDIBLE_HZ = 28.0  # a wave without anything above may be a sine below the range
 _BELOW_RANGE_CONFIDENCE = 0.3  # of what repeats itself more slowly than the range
@@ -80,11 +89,13 @@ class RootEstimate:
     """Fractional MIDI note, e.g. 60.2 = C4 + 20 cents; the best guess where nothing is pitched."""
     confidence: float
     """0 (noise, no clear pitch) to 1."""
+    is_noise: bool = False
+    """Whether there is nothing to be heard of a pitch: no clear one, and no tones of any."""
 
     @property
     def is_pitched(self) -> bool:
         """Whether the recording has a clear pitch; False for noise and most drums."""
-        return self.confidence >= 0.5
+        return self.confidence >= _PITCHED
 
     @property
     def note(self) -> int:
@@ -204,6 +215,11 @@ def estimate_root(
     pitchedness = weights.pitched.score(about[None])[0]
     fine_hz = _fine_pitch(note, float(evidence.candidates_hz[best]))
     confidence = float(1.0 / (1.0 + np.exp(-pitchedness)))
+    is_doubtful = confidence < _SURE_IN_HISS or fine_hz > _HISS_HZ
+    if evidence.tonal_share < _HISS_SHARE and is_doubtful:
+        confidence = min(confidence, _HISS_CONFIDENCE)
+    if evidence.tonal_share < _TONAL_SHARE and confidence < _PITCHED:
+        return RootEstimate(midi_pitch=hz_to_midi(fine_hz), confidence=confidence, is_noise=True)
     below_hz = None if evidence.is_periodic else _below_range(note)
     if below_hz is not None:
         return RootEstimate(
@@ -242,6 +258,8 @@ class Evidence:
     """[C, E]."""
     is_periodic: bool = False
     """Whether the note clearly repeats itself within the range."""
+    tonal_share: float = 0.0
+    """Share of its power in narrow peaks of its spectrum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -514,10 +532,13 @@ def gather_evidence(note: Array) -> Evidence:
         np.log(explained + 1e-3),
         np.log(below + 1e-4),
     ]
+    surroundings = median_filter(power, _SURROUNDINGS, mode="nearest")
+    tonal = power[power > _PEAK_POWER * surroundings].sum() / power.sum()
     return Evidence(
         candidates,
         np.stack(values, axis=1),
-        _best_peak(plain[: int(_RATE / _LOWEST_HZ)]) >= _REPEATS,
+        is_periodic=_best_peak(plain[: int(_RATE / _LOWEST_HZ)]) >= _REPEATS,
+        tonal_share=float(tonal),
     )
 
 

@@ -19,6 +19,8 @@ CLEAR = 0.9
 CLEAR_OF_DEFAULT = 0.75
 """The same against a root that editors write unasked (middle C), if what is heard does sound: a bell's
 partials are multiples of many notes."""
+NOISE_ROOT = 60.0
+"""Root of noise and drums of which nobody says one: middle C."""
 SAME_NOTE = 0.6
 """Semitones: what is heard this near to a named note is that note, in or out of tune."""
 SOUNDING_DB = -12.0
@@ -37,6 +39,8 @@ class Root:
     """How clearly a pitch is heard, 0 (noise) to 1, whatever the root was taken from; 1 where the
     user gave it or a cycle's length tells it."""
     origin: RootOrigin
+    is_noise: bool = False
+    """Whether there is nothing to be heard of a pitch, whatever the root."""
 
 
 def find_root(note: IsolatedNote, facts: FileFacts, given: float | None = None) -> Root:
@@ -47,18 +51,27 @@ def find_root(note: IsolatedNote, facts: FileFacts, given: float | None = None) 
         facts: What its file says.
         given: Its fractional MIDI note where the user knows better.
     """
-    if given is not None:
-        return Root(midi_pitch=float(given), confidence=1.0, origin=RootOrigin.GIVEN)
     if note.cycle_frames is not None:
-        pitch = hz_to_midi(note.sample_rate / note.cycle_frames)
-        return Root(midi_pitch=pitch, confidence=1.0, origin=RootOrigin.CYCLE)
-    heard = estimate_root(note.samples, note.sample_rate)
-    if facts.root is not None:
-        return _weighed(note, heard, facts.root)
-    return Root(midi_pitch=heard.midi_pitch, confidence=heard.confidence, origin=RootOrigin.HEARD)
+        heard = RootEstimate(
+            midi_pitch=hz_to_midi(note.sample_rate / note.cycle_frames), confidence=1.0
+        )
+    else:
+        heard = estimate_root(note.samples, note.sample_rate)
+    if given is not None:
+        pitch, confidence, origin = float(given), 1.0, RootOrigin.GIVEN
+    elif note.cycle_frames is not None:
+        pitch, confidence, origin = heard.midi_pitch, 1.0, RootOrigin.CYCLE
+    elif facts.root is not None:
+        pitch, origin = _weighed(note, heard, facts.root)
+        confidence = heard.confidence
+    elif heard.is_noise:
+        pitch, confidence, origin = NOISE_ROOT, heard.confidence, RootOrigin.FIXED
+    else:
+        pitch, confidence, origin = heard.midi_pitch, heard.confidence, RootOrigin.HEARD
+    return Root(midi_pitch=pitch, confidence=confidence, origin=origin, is_noise=heard.is_noise)
 
 
-def _weighed(note: IsolatedNote, heard: RootEstimate, claim: RootClaim) -> Root:
+def _weighed(note: IsolatedNote, heard: RootEstimate, claim: RootClaim) -> tuple[float, RootOrigin]:
     apart = claim.midi_pitch - heard.midi_pitch
     octaves = round(apart / 12.0)
     is_same_class = heard.is_pitched and abs(apart - 12.0 * octaves) <= SAME_NOTE
@@ -75,12 +88,10 @@ def _weighed(note: IsolatedNote, heard: RootEstimate, claim: RootClaim) -> Root:
             is_above and _sounds(note, claim.midi_pitch, SOUNDING_DB)
         )
     if is_heard_believed:
-        pitch, origin = heard.midi_pitch, RootOrigin.HEARD
-    elif is_same_class:  # the file knows the octave, the ear the cents
-        pitch, origin = heard.midi_pitch + 12.0 * octaves, claim.origin
-    else:
-        pitch, origin = claim.midi_pitch, claim.origin
-    return Root(midi_pitch=pitch, confidence=heard.confidence, origin=origin)
+        return heard.midi_pitch, RootOrigin.HEARD
+    if is_same_class:  # the file knows the octave, the ear the cents
+        return heard.midi_pitch + 12.0 * octaves, claim.origin
+    return claim.midi_pitch, claim.origin
 
 
 def _sounds(note: IsolatedNote, midi_pitch: float, least_db: float) -> bool:

@@ -165,6 +165,7 @@ class SynthesisEngine:
             length_s=note.length_s,
             loudness_db=momentary_loudness_db(padded[None] * PEAK, self.sample_rate),
             samples=padded[: len(note.samples)],
+            is_noise=found.is_noise,
             cycle_frames=note.cycle_frames,
         )
 

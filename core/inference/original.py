@@ -39,14 +39,19 @@ SHIFTED_HZ = (10_000.0, 14_000.0)
 
 
 def plays_recording(sound: Sound, note: int) -> bool:
-    """Whether a key is the nearest recording itself: near its root, played as it was, not mixed."""
+    """Whether a key is the nearest recording itself: near its root, played as it was, not mixed.
+
+    Noise is it at every key: whatever the model draws at a pitch has that pitch.
+    """
     mix, settings = sound.mix, sound.settings
     is_mixed = len(mix.timbres) > 1 and not mix.one_instrument
-    if is_mixed or settings.variation > 0.0 or settings.velocity != SOURCE_VELOCITY:
+    if is_mixed or settings.variation > 0.0 or settings.original_range == 0.0:
         return False
     timbre = mix.nearest(note)
+    if timbre.is_noise:
+        return is_shiftable(timbre, note)
     is_near = abs(note - timbre.root_pitch) <= settings.original_range
-    return bool(timbre.samples.size) and settings.original_range > 0.0 and is_near
+    return bool(timbre.samples.size) and settings.velocity == SOURCE_VELOCITY and is_near
 
 
 def recording_share(semitones: float, original_range: float, mel: MelConfig) -> NDArray[np.float32]:

@@ -25,6 +25,7 @@ from core.inference.gates import NoteGates, gates_at
 from core.inference.networks import Networks
 from core.inference.original import is_shiftable, plays_recording, recording_at, recording_share
 from core.inference.refining import Refined, Refiner, kept, sum_weighted
+from core.inference.smoothing import smoothing
 from core.mel import MelSpectrogram
 from core.sound import SOURCE_VELOCITY, Sound, Timbre, TimbreMix
 
@@ -36,6 +37,9 @@ EXCITATIONS_KEPT = 4
 """Notes whose excitation the vocoder keeps (4 MB each): a hand's."""
 RECORDINGS_KEPT = 96
 """Shifted recordings kept with their mels (580 KiB each)."""
+NOISE_BANDS = 4.0
+"""Width (σ) of the Gaussian that mels drawn for noise are smoothed with along frequency, bands: the
+model draws partials of the key into any sound."""
 LEAST_WEIGHT = 0.02
 """Sources with less of a mix lend it no recording: nobody would hear them."""
 
@@ -154,6 +158,8 @@ class NoteRenderer:
                 # What the recording is beside the model is known at its own velocity only.
                 plain = networks.draw(refined.h, notes, float(SOURCE_VELOCITY), weights) + carried
             mels = mels + self._missing(sound, notes, plain, refined)
+        if _is_noise(sound.mix):
+            mels = smoothing(mels.shape[1], NOISE_BANDS, mels.device) @ mels
         return mels.clamp_min_(-1.0)
 
     @property
@@ -192,16 +198,19 @@ class NoteRenderer:
 
     def _excitation(self, sound: Sound, note: int) -> Tensor:
         """The vocoder's sources of a note, [2, 1, F, K]; a held note takes them again and again."""
-        seed = _note_seed(sound, note)
+        seed, is_noise = _note_seed(sound, note), _is_noise(sound.mix)
 
         def make() -> Tensor:
             generator = torch.Generator().manual_seed(seed)
             noise = torch.randn(1, self._networks.mel.n_samples, generator=generator)
             device = self._networks.device
             pitch = torch.tensor([note], dtype=torch.float32, device=device)
-            return self._networks.vocoder.sources(pitch, noise.to(device))
+            sources = self._networks.vocoder.sources(pitch, noise.to(device))
+            if is_noise:
+                sources[0] = 0.0  # the pulses
+            return sources
 
-        return kept(self._excitations, f"{note} {seed}", make)
+        return kept(self._excitations, f"{note} {seed} {is_noise}", make)
 
     def _carried(self, sound: Sound, note: int, refined: Refined) -> Tensor:
         """What a note gets of the carry-over of the mix's timbres, [M, F]."""
@@ -282,6 +291,11 @@ class NoteRenderer:
 def at_reference(note: NDArray[np.float32], sample_rate: int) -> Tensor:
     """A note [T] at the loudness that the networks know notes at."""
     return torch.from_numpy(note * np.float32(reference_gain(note, sample_rate)))
+
+
+def _is_noise(mix: TimbreMix) -> bool:
+    """Whether nothing in a mix has a pitch, so that no key may add one."""
+    return all(timbre.is_noise for timbre in mix.timbres)
 
 
 def _weighted(values: Sequence[float], mix: TimbreMix) -> float:

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from scipy.signal import butter, sosfilt
 
 from core.audio.file_facts import FileFacts, RootClaim, RootOrigin
 from core.audio.files import AudioClip
 from core.audio.pitch import RootEstimate, midi_to_hz
 from core.audio.root import Root, find_root
 from core.audio.signal import Samples, isolate_note
-from tests.helpers.signals import harmonic_tone, noise_burst, sine
+from tests.helpers.signals import bell, harmonic_tone, noise_burst, sine
 
 RATE = 44100
 CHUNKS = (RootOrigin.SMPL, RootOrigin.INST, RootOrigin.ACID, RootOrigin.AIFF_INST)
@@ -134,3 +135,63 @@ def test_without_a_word_of_the_file_the_ear_decides() -> None:
     root = root_of(sine(440.0), FileFacts())
     assert root.origin is RootOrigin.HEARD
     assert root.midi_pitch == pytest.approx(69.0, abs=0.02)
+
+
+def filtered(kind: str, corners_hz: tuple[float, ...], length_s: float, seed: int) -> Samples:
+    corners = corners_hz if len(corners_hz) > 1 else corners_hz[0]
+    sections = butter(3, corners, kind, fs=RATE, output="sos")
+    noise = noise_burst(length_s, decay_s=length_s / 4, seed=seed)
+    return sosfilt(sections, noise).astype(np.float32)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(
+    ("kind", "corners_hz", "length_s"),
+    [
+        ("low", (200.0,), 0.6),
+        ("low", (400.0,), 0.6),
+        ("low", (3000.0,), 0.3),
+        ("high", (6000.0,), 0.3),
+        ("high", (8000.0,), 0.12),
+        ("bandpass", (800.0, 3000.0), 0.5),
+    ],
+)
+def test_noise_of_which_nobody_says_a_root_has_a_fixed_one(
+    kind: str, corners_hz: tuple[float, ...], length_s: float, seed: int
+) -> None:
+    noise = filtered(kind, corners_hz, length_s, seed)
+    root = root_of(noise, FileFacts())
+    assert (root.midi_pitch, root.origin) == (60.0, RootOrigin.FIXED)
+    assert root.is_noise
+    assert root_of(noise, told(36)).is_noise
+    given = root_of(noise, FileFacts(), 43.0)
+    assert (given.midi_pitch, given.origin) == (43.0, RootOrigin.GIVEN)
+    assert given.is_noise, "a root makes no pitch"
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_hi_hats_are_no_notes(seed: int) -> None:
+    """The steep spectra that look like notes of the top octave."""
+    hat = sosfilt(
+        butter(4, 6000.0, "high", fs=RATE, output="sos"),
+        noise_burst(0.3, decay_s=0.05, seed=seed),
+    )
+    assert root_of(hat.astype(np.float32), FileFacts()).is_noise
+
+
+@pytest.mark.parametrize(
+    "sound",
+    [
+        strike(60),
+        sum(harmonic_tone(midi_to_hz(note), 1.0) for note in (57, 60, 64)) / 3,
+        harmonic_tone(1046.0, 0.8, partials=(1, 0.25)) + 0.35 * noise_burst(0.8, seed=1),
+        0.4 * harmonic_tone(180.0, 0.4, decay_s=0.1) + 0.3 * noise_burst(0.4, decay_s=0.08),
+        harmonic_tone(440.0, 1.2, vibrato_cents=80.0),
+        bell(440.0),
+    ],
+    ids=["strike", "chord", "breath", "snare with a tone", "vibrato", "bell"],
+)
+def test_where_tones_sound_there_is_no_noise(sound: Samples) -> None:
+    root = root_of(sound.astype(np.float32), FileFacts())
+    assert not root.is_noise
+    assert root.origin is RootOrigin.HEARD
