@@ -21,6 +21,7 @@ _USUAL_LENGTHS = frozenset({256, 512, 600, 1024, 2048, 4096})  # those of waveta
 _DYING = 10.0 ** (-30.0 / 20.0)  # a quarter this far below the whole: a click that dies away
 _LOW_HARMONICS = 8  # most of a wave's power lies in these ...
 _LOW_SHARE = 0.5
+_FIRST_SHARE = 0.05  # ... and so much in the first two, or a few periods fit: else it is a snippet
 _STRAY_POWER = 1e-4  # of the whole may lie beside the multiples of a higher harmonic
 
 
@@ -46,7 +47,8 @@ def cycle_frames(samples: NDArray[np.float32], facts: FileFacts) -> int | None:
         return None
     power = np.abs(np.fft.rfft(wave)) ** 2
     is_low = power[1 : _LOW_HARMONICS + 1].sum() >= _LOW_SHARE * power.sum()
-    return length if length in _USUAL_LENGTHS or is_low else None
+    is_whole = power[1:3].sum() >= _FIRST_SHARE * power.sum() or periods(samples[0]) > 1
+    return length if length in _USUAL_LENGTHS or (is_low and is_whole) else None
 
 
 def periods(wave: NDArray[np.float32]) -> int:

@@ -105,6 +105,12 @@ def test_clicks_and_snippets_are_no_cycles(sound: Samples) -> None:
     assert cycle_frames(sound[None], FileFacts()) is None
 
 
+@pytest.mark.parametrize("note", [60, 64, 67])
+def test_twenty_milliseconds_of_a_tone_are_no_cycle(note: int) -> None:
+    snippet = harmonic_tone(midi_to_hz(note), 0.02)[None]  # 5.2, 6.6 and 7.8 periods
+    assert cycle_frames(snippet, FileFacts()) is None
+
+
 def test_a_click_is_still_too_short(tmp_path: Path) -> None:
     path = tmp_path / "click.wav"
     soundfile.write(path, np.pad(noise_burst(0.003), (0, 600)), RATE)
