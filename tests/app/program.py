@@ -171,6 +171,7 @@ class Program:
         self.document.mark_saved(Path("anywhere.hgs"), self.document.session)
         self.window.close()
         self.application.close()
+        self.window.deleteLater()
         self.application.deleteLater()
         # PySide keeps what its connections call for as long as the process: let the sounds go.
         self.service._cache.clear()
