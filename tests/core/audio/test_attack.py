@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from core.audio.attack import ATTACK_S, attack_power, restore_attack
-from tests.helpers.signals import harmonic_tone
+from tests.helpers.signals import harmonic_tone, noise_burst
 
 RATE = 44100
 ATTACK = round(ATTACK_S * RATE)
@@ -52,3 +52,13 @@ def test_silence_asks_for_nothing_and_gets_nothing() -> None:
     silence = np.zeros(RATE, np.float32)
     assert not restore_attack(silence, attack_power(SHARP, RATE), RATE).any()
     np.testing.assert_array_equal(restore_attack(SHARP, attack_power(silence, RATE), RATE), SHARP)
+
+
+def test_only_the_attack_is_changed() -> None:
+    note = noise_burst(0.5)
+    wanted = attack_power(note * np.linspace(0.0, 1.0, len(note), dtype=np.float32), 44100)
+    restored = restore_attack(note, wanted, 44100)
+    end = round(0.06 * 44100)
+    np.testing.assert_allclose(restored[end - 20 : end], note[end - 20 : end], rtol=0.05)
+    np.testing.assert_array_equal(restored[end + 44 :], note[end + 44 :])
+    assert np.abs(restored[:400] - note[:400]).max() > 0.05

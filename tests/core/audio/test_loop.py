@@ -233,3 +233,12 @@ def test_the_release_of_a_note_that_was_let_go_is_not_looped() -> None:
     sustain = find_sustain(tone, RATE, 220.0)
     assert 1.55 * RATE < sustain.end < 1.75 * RATE  # six decibels down
     assert looped(tone, 220.0).loop.end <= sustain.end
+
+
+def test_the_tail_goes_on_at_the_level_of_the_loop() -> None:
+    sound = harmonic_tone(220.0, 3.0, decay_s=20 / np.log(10) / 3.0)  # 3 dB/s
+    note = looped(sound, 220.0)
+    before = note.samples[note.loop.end - 2205 : note.loop.end]
+    after = note.samples[note.loop.end + 200 : note.loop.end + 2405]
+    step_db = 20 * np.log10(np.sqrt(np.mean(after**2)) / np.sqrt(np.mean(before**2)))
+    assert abs(step_db) < 0.4

@@ -102,3 +102,13 @@ def test_what_rings_for_a_moment_is_carried_for_a_moment() -> None:
     assert float(partials[100]) > 0.3
     assert float(partials[110:].abs().max()) < 0.02
     assert float(partials[:90].abs().max()) < 0.02
+
+
+def test_a_note_gets_the_partials_where_its_own_lie() -> None:
+    missed = _difference(440.0)
+    carried = carry_over_of(missed, torch.zeros_like(missed))
+    at_seven = carried.at(7.0, MEL) - body_share(7.0) * carried.body
+    torch.testing.assert_close(
+        at_seven, partials_share(7.0) * moved(carried.partials, 7.0, MEL), atol=1e-5, rtol=0
+    )
+    assert int(at_seven[:, 100].argmax()) > int(carried.partials[:, 100].argmax()) + 2

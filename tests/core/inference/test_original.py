@@ -276,3 +276,10 @@ def test_recordings_of_a_mix_add_up_like_independent_sounds(
         parts = [renderer._recording(timbre, 70).samples for timbre in (pluck, high_pluck)]
     assert carrier is not None
     torch.testing.assert_close(carrier[0], 0.8 * parts[0] + 0.6 * parts[1])
+
+
+def test_shifted_up_a_recording_has_no_say_above_14_khz() -> None:
+    centres_hz = band_edges_hz(MEL)[1:-1]
+    share = recording_share(12.0, 0.5, MEL)
+    assert not share[centres_hz > 14_000.0].any()
+    assert share[centres_hz < 8_000.0].all()

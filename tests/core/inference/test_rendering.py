@@ -8,6 +8,7 @@ import torch
 
 from core.audio.files import AudioClip
 from core.audio.loudness import momentary_loudness_db
+from core.inference import rendering
 from core.inference.engine import SynthesisEngine
 from core.inference.model import load_model
 from core.inference.networks import Networks
@@ -183,3 +184,9 @@ def test_a_key_is_played_six_decibels_below_its_source_unless_its_peak_forbids_t
     is_at_peak = np.abs(rendered).max() == pytest.approx(PEAK, abs=1e-4)
     difference_db = momentary_loudness_db(rendered[None], RATE) - wanted_db
     assert difference_db < -0.1 if is_at_peak else abs(difference_db) < 0.1
+
+
+def test_every_note_and_every_seed_has_a_noise_of_its_own(low: Timbre) -> None:
+    sounds = [alone(low, RenderSettings(seed=seed)) for seed in (0, 1)]
+    seeds = {rendering._note_seed(sound, note) for sound in sounds for note in range(128)}
+    assert len(seeds) == 256
