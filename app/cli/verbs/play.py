@@ -23,10 +23,11 @@ from app.cli.arguments import add_sound_arguments, integer
 from app.cli.console import cancellable, failing_with, progress, tell
 from app.cli.work import checked_clips, fit, instrument_name, listen
 from core.audio.files import write_audio
-from core.errors import ParameterError, RenderCancelled
+from core.errors import ParameterError
 from core.export.files import check_destination, publish
 from core.inference.building import build_instrument
 from core.plan import InstrumentPlan
+from core.progress import stop_if
 from core.sampler.sampler import Sampler
 
 SUMMARY = "play a MIDI file, or a scale, with the instrument"
@@ -114,8 +115,7 @@ def _write(
     blocks = []
     for block in perform(sampler, events):
         blocks.append(block)
-        if cancel.is_set():
-            raise RenderCancelled("Cancelled; nothing was written.")
+        stop_if(cancel, "Cancelled; nothing was written.")
     sound = np.concatenate(blocks, axis=1)
     publish(
         out.parent,

@@ -9,9 +9,9 @@ from app.cli.arguments import add_render_arguments
 from app.cli.console import cancellable, failing_with, tell
 from app.cli.work import checked_clips, fit, instrument_name, listen, render
 from core.audio.pitch import note_name
-from core.errors import RenderCancelled
 from core.export.files import check_destination, publish, write_file
 from core.export.wav import wav_bytes
+from core.progress import stop_if
 
 SUMMARY = "write one WAV per note: DIR/<midi>.wav"
 
@@ -36,8 +36,7 @@ def run(args: argparse.Namespace) -> None:
             for entry, region in zip(entries, instrument.regions, strict=True):
                 title = {"INAM": f"{instrument.name} {note_name(region.root_note)}"}
                 write_file(folder / entry, (wav_bytes(region, instrument.sample_rate, title),))
-                if cancel.is_set():
-                    raise RenderCancelled("Cancelled; nothing was written.")
+                stop_if(cancel, "Cancelled; nothing was written.")
 
         publish(args.out, entries, write, force=args.force)
     for entry in entries:
