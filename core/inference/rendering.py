@@ -27,7 +27,7 @@ from core.inference.original import is_shiftable, plays_recording, recording_at,
 from core.inference.refining import Refined, Refiner, kept, sum_weighted
 from core.inference.smoothing import smoothing
 from core.mel import MelSpectrogram
-from core.sound import SOURCE_VELOCITY, Sound, Timbre, TimbreMix
+from core.sound import SOURCE_VELOCITY, RenderSettings, Sound, Timbre, TimbreMix
 
 PEAK = 10.0 ** (-1.0 / 20.0)
 """No note is louder than this: -1 dBFS."""
@@ -121,7 +121,7 @@ class NoteRenderer:
         if recording is not None:
             length_s = recording.length_s
         carriers: tuple[tuple[Timbre, float], ...] = ()
-        if settings.original_range > 0.0 and settings.variation == 0.0:
+        if _is_carried(settings):
             carriers = tuple(
                 (timbre, weight)
                 for timbre, weight in zip(mix.timbres, mix.weights, strict=True)
@@ -257,7 +257,7 @@ class NoteRenderer:
 
         Those of a mix are summed with the roots of their weights, as independent sounds are.
         """
-        if sound.settings.original_range == 0.0 or sound.settings.variation > 0.0:
+        if not _is_carried(sound.settings):
             return None
         carriers = []
         for recipe in recipes:
@@ -296,6 +296,11 @@ def at_reference(note: NDArray[np.float32], sample_rate: int) -> Tensor:
 def _is_noise(mix: TimbreMix) -> bool:
     """Whether nothing in a mix has a pitch, so that no key may add one."""
     return all(timbre.is_noise for timbre in mix.timbres)
+
+
+def _is_carried(settings: RenderSettings) -> bool:
+    """Whether recordings carry the notes: not where the model alone or its variations are heard."""
+    return settings.original_range > 0.0 and settings.variation == 0.0
 
 
 def _weighted(values: Sequence[float], mix: TimbreMix) -> float:
